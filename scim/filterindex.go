@@ -1,0 +1,215 @@
+package scim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"scimbridge/scim/directory"
+)
+
+// A lookupPlan says how the indexes of a view give a superset of the resources
+// for which a predicate holds.
+type lookupPlan struct {
+	how   lookupKind
+	index directory.Index // of byIndex
+	key   string          // of byID and byIndex
+	since time.Time       // of bySince
+	parts []*lookupPlan   // of byBest and byUnion
+}
+
+// A lookupKind is a way to find resources, the most selective first.
+type lookupKind uint8
+
+const (
+	byNothing lookupKind = iota // no resource can match
+	byID
+	byIndex
+	byUnion
+	byBest // any one of the parts will do; sorted by kind
+	bySince
+)
+
+// fewEnough is how many positions are checked one by one rather than looking
+// whether another index gives fewer.
+const fewEnough = 128
+
+// indexed gives the plan for a test of an attribute's values, or nil.
+func indexed(t directory.Type, attr *attribute, of *test) *lookupPlan {
+	if of.op != opEqual || attr.kind != kindString && attr.kind != kindReference || of.literal == "" || attr.top().extension {
+		return nil
+	}
+	switch path := strings.ToLower(attr.path()); {
+	case path == "id":
+		return &lookupPlan{how: byID, key: of.literal}
+	case path == "username" && t == directory.User:
+		return &lookupPlan{how: byIndex, index: directory.ByUserName, key: of.literal}
+	case path == "emails.value" && t == directory.User:
+		return &lookupPlan{how: byIndex, index: directory.ByEmail, key: of.literal}
+	case path == "displayname":
+		return &lookupPlan{how: byIndex, index: directory.ByDisplayName, key: of.literal}
+	// The remaining indexes are exact and serve exact attributes only.
+	case !attr.caseExact:
+		return nil
+	case path == "externalid":
+		return &lookupPlan{how: byIndex, index: directory.ByExternalID, key: of.literal}
+	case path == "groups.value" && t == directory.User:
+		return &lookupPlan{how: byIndex, index: directory.ByGroup, key: of.literal}
+	case path == "members.value" && t == directory.Group:
+		return &lookupPlan{how: byIndex, index: directory.ByMember, key: of.literal}
+	}
+	return nil
+}
+
+// The plans of the predicates.
+
+func (c constant) plan() *lookupPlan {
+	if c {
+		return nil
+	}
+	return &lookupPlan{how: byNothing}
+}
+
+func (p *allParts) plan() *lookupPlan {
+	var plans []*lookupPlan
+	for _, part := range p.parts {
+		if plan := part.plan(); plan != nil {
+			plans = append(plans, plan)
+		}
+	}
+	switch len(plans) {
+	case 0:
+		return nil
+	case 1:
+		return plans[0]
+	}
+	slices.SortStableFunc(plans, func(a, b *lookupPlan) int { return cmp.Compare(a.how, b.how) })
+	return &lookupPlan{how: byBest, parts: plans}
+}
+
+func (p *anyParts) plan() *lookupPlan {
+	plans := make([]*lookupPlan, len(p.parts))
+	for i, part := range p.parts {
+		if plans[i] = part.plan(); plans[i] == nil {
+			return nil
+		}
+	}
+	return &lookupPlan{how: byUnion, parts: plans}
+}
+
+func (p *notPart) plan() *lookupPlan       { return nil }
+func (p *valueTest) plan() *lookupPlan     { return p.lookup }
+func (p *linksTest) plan() *lookupPlan     { return p.lookup }
+func (p *elementTest) plan() *lookupPlan   { return p.filter.plan() }
+func (p *linkedElement) plan() *lookupPlan { return p.filter.plan() }
+
+func (p *modifiedTest) plan() *lookupPlan {
+	switch p.test.op {
+	case opEqual, opGreater, opGreaterEqual:
+		return &lookupPlan{how: bySince, since: p.test.time}
+	}
+	return nil
+}
+
+// ids appends the keys of the plan, of which an element must have one.
+func (p *lookupPlan) ids(dst []string) []string {
+	switch p.how {
+	case byIndex:
+		return append(dst, p.key)
+	case byUnion:
+		for _, part := range p.parts {
+			dst = part.ids(dst)
+		}
+	case byBest:
+		return p.parts[0].ids(dst)
+	}
+	return dst
+}
+
+// positions gives the plan's positions in the view, ascending.
+func (p *lookupPlan) positions(v *directory.View, t directory.Type) []int {
+	switch p.how {
+	case byID:
+		if r, ok := v.ByID(p.key); ok && r.Type() == t {
+			return []int{r.Position()}
+		}
+	case byIndex:
+		return v.Find(t, p.index, p.key)
+	case bySince:
+		return v.ModifiedSince(t, p.since)
+	case byUnion:
+		var all []int
+		for _, part := range p.parts {
+			all = append(all, part.positions(v, t)...)
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	case byBest:
+		best := p.parts[0].positions(v, t)
+		for _, part := range p.parts[1:] {
+			if len(best) <= fewEnough {
+				break
+			}
+			if other := part.positions(v, t); len(other) < len(best) {
+				best = other
+			}
+		}
+		return best
+	}
+	return nil
+}
+
+// candidates gives, ascending, the positions of resources of type t among which
+// are all that the filter holds for, and true, if an index can tell; else
+// false: every resource must be looked at.
+func (f *filter) candidates(v *directory.View, t directory.Type) ([]int, bool) {
+	plan := f.types[t].root.plan()
+	if plan == nil {
+		return nil, false
+	}
+	return plan.positions(v, t), true
+}
+
+// errScanTime says that a scan took longer than it was allowed to.
+var errScanTime = errors.New("the filter takes too long: no index serves it and too many resources must be looked at")
+
+// scanStride is how many resources are looked at between two looks at the
+// clock and the context.
+const scanStride = 512
+
+// scan gives the positions, ascending, of the resources of type t for which the
+// filter holds. It ends with the context's error when the request is given up,
+// and with errScanTime, which is the client's to hear as tooMany, when it has
+// taken longer than limit (0 or less: no limit).
+func (f *filter) scan(ctx context.Context, v *directory.View, t directory.Type, limit time.Duration) ([]int, error) {
+	subset, found := f.candidates(v, t)
+	n := len(subset)
+	if !found {
+		n = v.Len(t)
+	}
+	began := time.Now()
+	s := f.subject()
+	defer f.release(s)
+	var matching []int
+	for i := range n {
+		if i%scanStride == 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if limit > 0 && time.Since(began) > limit {
+				return nil, errScanTime
+			}
+		}
+		position := i
+		if found {
+			position = subset[i]
+		}
+		if f.matches(s, v.At(t, position)) {
+			matching = append(matching, position)
+		}
+	}
+	return matching, nil
+}
