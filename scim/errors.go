@@ -60,17 +60,20 @@ func (e *scimError) body() []byte {
 func appendString(dst []byte, s string) []byte {
 	quoted, _ := json.Marshal(s) // a string cannot fail
 	for _, r := range string(quoted) {
-		switch {
-		case r < 0x80:
-			dst = append(dst, byte(r))
-		case r < 0x10000:
-			dst = appendEscape(dst, r)
-		default:
-			dst = appendEscape(dst, 0xd800+(r-0x10000)>>10)
-			dst = appendEscape(dst, 0xdc00+(r-0x10000)&0x3ff)
-		}
+		dst = appendRune(dst, r)
 	}
 	return dst
+}
+
+// appendRune appends a rune of a JSON string, escaped if it is not ASCII.
+func appendRune(dst []byte, r rune) []byte {
+	switch {
+	case r < 0x80:
+		return append(dst, byte(r))
+	case r < 0x10000:
+		return appendEscape(dst, r)
+	}
+	return appendEscape(appendEscape(dst, 0xd800+(r-0x10000)>>10), 0xdc00+(r-0x10000)&0x3ff)
 }
 
 // appendEscape appends the \u escape of a UTF-16 code unit.
@@ -121,8 +124,9 @@ func expiredCursor() *scimError {
 }
 
 // invalidCount says that count changed between the pages of a cursor.
-func invalidCount(want int) *scimError {
-	return newError(http.StatusBadRequest, "invalidCount", "count must be between 0 and the maximum page size and stay that of the first page, "+strconv.Itoa(want))
+func invalidCount(maxPageSize int) *scimError {
+	return newError(http.StatusBadRequest, "invalidCount",
+		"count must be between 0 and "+strconv.Itoa(maxPageSize)+" and equal to the count of the first page")
 }
 
 // notFound says that nothing is at the address.

@@ -1,0 +1,187 @@
+package scim
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"scimbridge/scim/directory"
+)
+
+// A Client is an identity platform that may read.
+type Client struct {
+	// Name is for logs and status, and keeps the client's imports apart from
+	// others'. It is unique.
+	Name string
+
+	// Sources are the sources that the client sees; nil is all of them.
+	Sources []string
+
+	// Tokens are the SHA-256 sums of the bearer tokens that are good, several
+	// for rotation.
+	Tokens [][sha256.Size]byte
+
+	// Basic is for platforms that know nothing better; nil is none.
+	Basic *Basic
+
+	// Allow are the addresses from which the client may come; nil is any.
+	Allow []netip.Prefix
+
+	// RequestsPerSecond bounds how fast the client may ask, on the average over
+	// a few seconds; 0 is no bound.
+	RequestsPerSecond float64
+}
+
+// Basic is a user name and password of HTTP Basic (RFC 7617). The password is
+// a long random one, so that a plain hash hides it.
+type Basic struct {
+	Username string
+	Password [sha256.Size]byte // SHA-256 of the password
+}
+
+// A client is a Client in service.
+type client struct {
+	Client
+	session *session
+	basic   [sha256.Size]byte // of user name and password, where Basic is set
+}
+
+// A guard knows who may read.
+type guard struct {
+	clients []*client
+	bearer  bool // someone has a token
+	basic   bool // someone has a password
+}
+
+// newGuard takes the clients into service.
+func newGuard(clients []Client, sessions *Sessions) (*guard, error) {
+	g := &guard{}
+	for _, c := range clients {
+		switch {
+		case c.Name == "":
+			return nil, fmt.Errorf("a client has no name")
+		case slices.ContainsFunc(g.clients, func(o *client) bool { return o.Name == c.Name }):
+			return nil, fmt.Errorf("client %s is there twice", c.Name)
+		case c.Sources != nil && len(c.Sources) == 0:
+			return nil, fmt.Errorf("client %s sees no source", c.Name)
+		case len(c.Tokens) == 0 && c.Basic == nil:
+			return nil, fmt.Errorf("client %s has neither a token nor a password", c.Name)
+		case c.RequestsPerSecond < 0:
+			return nil, fmt.Errorf("client %s: requests per second must not be negative", c.Name)
+		}
+		if c.Sources != nil {
+			c.Sources = slices.Compact(slices.Sorted(slices.Values(c.Sources)))
+		}
+		in := &client{Client: c, session: sessions.of(c.Name)}
+		g.bearer = g.bearer || len(c.Tokens) > 0
+		if c.Basic != nil {
+			g.basic = true
+			in.basic = basicSum(c.Basic.Username, c.Basic.Password)
+		}
+		g.clients = append(g.clients, in)
+	}
+	return g, nil
+}
+
+// basicSum makes one sum of a user name and the sum of a password.
+func basicSum(username string, password [sha256.Size]byte) [sha256.Size]byte {
+	name := sha256.Sum256([]byte(username))
+	return sha256.Sum256(append(name[:], password[:]...))
+}
+
+// admit finds out who asks and whether he may.
+func (h *Handler) admit(x *exchange, public bool) *scimError {
+	credentials := x.r.Header.Get("Authorization")
+	if credentials == "" && public && h.cfg.PublicDiscovery {
+		return nil
+	}
+	c := h.guard.identify(credentials)
+	if c == nil {
+		return h.guard.unauthorized(credentials)
+	}
+	x.client = c
+	if !c.allowed(x.r.RemoteAddr) {
+		return newError(http.StatusForbidden, "", "this client may not connect from this address")
+	}
+	return c.session.limit(x.w.Header(), c.RequestsPerSecond)
+}
+
+// identify finds the client with these credentials, or nil. It compares sums,
+// all of them, in constant time, so that nothing about a token leaks through
+// timing.
+func (g *guard) identify(credentials string) *client {
+	scheme, rest, _ := strings.Cut(credentials, " ")
+	rest = strings.TrimSpace(rest)
+	var found *client
+	switch {
+	case rest == "":
+	case strings.EqualFold(scheme, "Bearer"):
+		sum := sha256.Sum256([]byte(rest))
+		for _, c := range g.clients {
+			for _, good := range c.Tokens {
+				if subtle.ConstantTimeCompare(sum[:], good[:]) == 1 {
+					found = c
+				}
+			}
+		}
+	case strings.EqualFold(scheme, "Basic"):
+		raw, err := base64.StdEncoding.DecodeString(rest)
+		username, password, ok := strings.Cut(string(raw), ":")
+		if err != nil || !ok {
+			return nil
+		}
+		sum := basicSum(username, sha256.Sum256([]byte(password)))
+		for _, c := range g.clients {
+			if c.Basic != nil && subtle.ConstantTimeCompare(sum[:], c.basic[:]) == 1 {
+				found = c
+			}
+		}
+	}
+	return found
+}
+
+// unauthorized is the answer to credentials that are not good (RFC 6750 §3,
+// RFC 7617 §2).
+func (g *guard) unauthorized(credentials string) *scimError {
+	detail, bearer := "credentials are missing: send Authorization: Bearer and the token", `Bearer realm="SCIM"`
+	if credentials != "" {
+		detail = "the credentials are not valid"
+		bearer += `, error="invalid_token"`
+	}
+	err := newError(http.StatusUnauthorized, "", detail).with("WWW-Authenticate", bearer)
+	if g.basic {
+		err.header.Add("WWW-Authenticate", `Basic realm="SCIM", charset="UTF-8"`)
+	}
+	return err
+}
+
+// allowed says whether the client may come from the address of a connection.
+// An address that is none (a Unix socket's) is not on any list.
+func (c *client) allowed(remote string) bool {
+	if c.Allow == nil {
+		return true
+	}
+	from, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	addr := from.Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(c.Allow, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// view restricts a view to what the client sees. It is false where one of the
+// client's sources has no part in the view: the rest alone would look as if all
+// of that source's people had left.
+func (c *client) view(v *directory.View) (*directory.View, bool) {
+	if c.Sources == nil {
+		return v, true
+	}
+	seen := v.Only(c.Sources...)
+	id := seen.ID()
+	return seen, id != "" && strings.Count(id, "+")+1 >= len(c.Sources)
+}

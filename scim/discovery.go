@@ -1,0 +1,253 @@
+package scim
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"scimbridge/scim/directory"
+)
+
+// The schemas of discovery (RFC 7643 §5, §6, §7) and what their resources are
+// called in meta.
+const (
+	schemaProvider     = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+	schemaResourceType = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+	schemaSchema       = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+)
+
+// A discovery holds the documents of RFC 7644 §4, made once: they change with
+// the configuration only.
+type discovery struct {
+	documents map[string]*document // lower-case path below the base -> document
+}
+
+// A document is one of them.
+type document struct {
+	json []byte
+	tag  string
+}
+
+// newDiscovery makes the documents.
+func newDiscovery(cfg Config, g *guard) (*discovery, error) {
+	d := &discovery{documents: make(map[string]*document)}
+	if err := d.add("/ServiceProviderConfig", providerConfig(cfg, g)); err != nil {
+		return nil, err
+	}
+	of := schemasOf(cfg.Schemas)
+	var types, schemas []any
+	for t := range directory.Type(directory.NumTypes) {
+		if len(of[t]) == 0 {
+			return nil, fmt.Errorf("no schema for resource type %v", t)
+		}
+		one := describeType(cfg, t, of[t])
+		types = append(types, one)
+		if err := d.add("/ResourceTypes/"+one.ID, one); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range cfg.Schemas {
+		one := describeSchema(cfg, s)
+		schemas = append(schemas, one)
+		if err := d.add("/Schemas/"+one.ID, one); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.add("/ResourceTypes", newDocumentList(types)); err != nil {
+		return nil, err
+	}
+	return d, d.add("/Schemas", newDocumentList(schemas))
+}
+
+// add makes a document of what it is to say.
+func (d *discovery) add(path string, content any) error {
+	raw, err := json.Marshal(content)
+	if err != nil {
+		return fmt.Errorf("rendering %s: %w", path, err)
+	}
+	if d.documents[strings.ToLower(path)] != nil {
+		return fmt.Errorf("%s is there twice", path)
+	}
+	raw = ascii(raw)
+	sum := sha256.Sum256(raw)
+	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	d.documents[strings.ToLower(path)] = &document{json: raw, tag: tag}
+	return nil
+}
+
+// describe answers with a document of discovery. Query parameters are ignored,
+// but for filter, which is forbidden (RFC 7644 §4). Names and URNs may be in
+// any case.
+func (h *Handler) describe(pattern string) answer {
+	fixed := strings.TrimSuffix(pattern, "/{id}")
+	return func(x *exchange, segments []string) *scimError {
+		err := pairs(x.r.URL.RawQuery, func(name, _ string) *scimError {
+			if name == "filter" {
+				return newError(http.StatusForbidden, "", "discovery cannot be filtered (RFC 7644, section 4)")
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		path := fixed
+		if len(segments) > 0 {
+			path += "/" + segments[0]
+		}
+		d := h.docs.documents[strings.ToLower(path)]
+		if d == nil {
+			return notFound("there is no " + strings.TrimSuffix(fixed[1:], "s") + " " + shown(segments[0]))
+		}
+		x.w.Header().Set("ETag", d.tag)
+		if x.notModified() {
+			return nil
+		}
+		b := newBody()
+		defer b.free()
+		b.pieces = append(b.pieces, d.json)
+		x.send(b)
+		return nil
+	}
+}
+
+// A meta is the meta attribute of a document.
+type meta struct {
+	ResourceType string `json:"resourceType"`
+	Location     string `json:"location"`
+}
+
+// A documentList is a list of documents. All are in it, whatever count says.
+type documentList struct {
+	Schemas      []string `json:"schemas"`
+	TotalResults int      `json:"totalResults"`
+	ItemsPerPage int      `json:"itemsPerPage"`
+	StartIndex   int      `json:"startIndex"`
+	Resources    []any    `json:"Resources"`
+}
+
+func newDocumentList(all []any) documentList {
+	return documentList{[]string{schemaList}, len(all), len(all), 1, all}
+}
+
+// supported says whether the endpoint can something.
+type supported struct {
+	Supported bool `json:"supported"`
+}
+
+// A serviceProviderConfig is the document of RFC 7643 §5 and RFC 9865 §4.
+type serviceProviderConfig struct {
+	Schemas          []string  `json:"schemas"`
+	DocumentationURI string    `json:"documentationUri,omitempty"`
+	Patch            supported `json:"patch"`
+	Bulk             struct {
+		supported
+		MaxOperations  int `json:"maxOperations"`
+		MaxPayloadSize int `json:"maxPayloadSize"`
+	} `json:"bulk"`
+	Filter struct {
+		supported
+		MaxResults int `json:"maxResults"`
+	} `json:"filter"`
+	ChangePassword supported `json:"changePassword"`
+	Sort           supported `json:"sort"`
+	ETag           supported `json:"etag"`
+	Pagination     struct {
+		Cursor                  bool   `json:"cursor"`
+		Index                   bool   `json:"index"`
+		DefaultPaginationMethod string `json:"defaultPaginationMethod"`
+		DefaultPageSize         int    `json:"defaultPageSize"`
+		MaxPageSize             int    `json:"maxPageSize"`
+		CursorTimeout           int    `json:"cursorTimeout"`
+	} `json:"pagination"`
+	AuthenticationSchemes []authenticationScheme `json:"authenticationSchemes"`
+	Meta                  meta                   `json:"meta"`
+}
+
+// An authenticationScheme says how clients prove who they are.
+type authenticationScheme struct {
+	Type        string `json:"type"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	SpecURI     string `json:"specUri"`
+	Primary     bool   `json:"primary"`
+}
+
+// providerConfig says what this endpoint does.
+func providerConfig(cfg Config, g *guard) serviceProviderConfig {
+	spc := serviceProviderConfig{
+		Schemas:          []string{schemaProvider},
+		DocumentationURI: cfg.DocumentationURI,
+		Sort:             supported{true},
+		ETag:             supported{true},
+		Meta:             meta{"ServiceProviderConfig", cfg.BaseURL + "/ServiceProviderConfig"},
+	}
+	spc.Filter.Supported, spc.Filter.MaxResults = true, cfg.MaxPageSize
+	spc.Pagination.Cursor, spc.Pagination.Index = true, true
+	spc.Pagination.DefaultPaginationMethod = "index"
+	spc.Pagination.DefaultPageSize = cfg.DefaultPageSize
+	spc.Pagination.MaxPageSize = cfg.MaxPageSize
+	spc.Pagination.CursorTimeout = int(cursorLife.Seconds())
+	if g.bearer || !g.basic { // the attribute is required, and not empty
+		spc.AuthenticationSchemes = append(spc.AuthenticationSchemes, authenticationScheme{
+			Type: "oauthbearertoken", Name: "OAuth Bearer Token",
+			Description: "Authentication with a bearer token in the Authorization header",
+			SpecURI:     "https://www.rfc-editor.org/info/rfc6750", Primary: true,
+		})
+	}
+	if g.basic {
+		spc.AuthenticationSchemes = append(spc.AuthenticationSchemes, authenticationScheme{
+			Type: "httpbasic", Name: "HTTP Basic",
+			Description: "Authentication with a user name and a password in the Authorization header",
+			SpecURI:     "https://www.rfc-editor.org/info/rfc7617", Primary: !g.bearer,
+		})
+	}
+	return spc
+}
+
+// A resourceType is the document of RFC 7643 §6.
+type resourceType struct {
+	Schemas     []string          `json:"schemas"`
+	ID          string            `json:"id"`
+	Name        string            `json:"name"`
+	Description string            `json:"description"`
+	Endpoint    string            `json:"endpoint"`
+	Schema      string            `json:"schema"`
+	Extensions  []schemaExtension `json:"schemaExtensions,omitempty"`
+	Meta        meta              `json:"meta"`
+}
+
+// A schemaExtension is an extension of a resource type. Resources that have no
+// value in it go without.
+type schemaExtension struct {
+	Schema   string `json:"schema"`
+	Required bool   `json:"required"`
+}
+
+// describeType says what the resources of a type consist of.
+func describeType(cfg Config, t directory.Type, urns []string) resourceType {
+	rt := resourceType{
+		Schemas: []string{schemaResourceType}, ID: t.String(), Name: t.String(),
+		Description: map[directory.Type]string{
+			directory.User:  "User Account",
+			directory.Group: "Group",
+		}[t],
+		Endpoint: t.Endpoint(), Schema: urns[0],
+		Meta: meta{"ResourceType", cfg.BaseURL + "/ResourceTypes/" + t.String()},
+	}
+	for _, urn := range urns[1:] {
+		rt.Extensions = append(rt.Extensions, schemaExtension{Schema: urn})
+	}
+	return rt
+}
+
+// ascii escapes what is not ASCII in JSON: it can only be inside strings.
+func ascii(raw []byte) []byte {
+	out := make([]byte, 0, len(raw))
+	for _, r := range string(raw) {
+		out = appendRune(out, r)
+	}
+	return out
+}

@@ -1,0 +1,188 @@
+package scim
+
+import (
+	"net/http"
+	"net/url"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"scimbridge/scim/directory"
+)
+
+// contentType is that of every body (RFC 7644 §8.1), without parameters: some
+// importers compare it as a whole. The bodies are ASCII.
+const contentType = "application/scim+json"
+
+const (
+	// direct is the length from which a piece is written as it is. Shorter ones
+	// are copied together first: a write each would cost more than the copying.
+	direct = 32 << 10
+	// bufferSize is how much is copied together into one write.
+	bufferSize = 128 << 10
+	// maxScratch is the most memory that a body kept for reuse may hold on to.
+	maxScratch = 4 << 20
+)
+
+// A body is an answer's body in pieces that are written one after the other.
+// Most lie in the directory's mapped files and are never copied.
+type body struct {
+	pieces  [][]byte
+	scratch []byte // backs the pieces that are made for this answer
+	done    int    // of scratch: what is in pieces
+	buffer  []byte // where short pieces are copied together
+}
+
+var bodies = sync.Pool{New: func() any { return &body{buffer: make([]byte, 0, bufferSize)} }}
+
+// newBody takes an empty body.
+func newBody() *body { return bodies.Get().(*body) }
+
+// free gives a body back.
+func (b *body) free() {
+	clear(b.pieces) // they must not keep a view's files, or other memory, alive
+	b.pieces, b.scratch, b.done = b.pieces[:0], b.scratch[:0], 0
+	if cap(b.scratch) <= maxScratch && cap(b.pieces) <= maxScratch/24 {
+		bodies.Put(b)
+	}
+}
+
+// cut makes a piece of what has been appended to scratch.
+func (b *body) cut() {
+	b.pieces = append(b.pieces, b.scratch[b.done:len(b.scratch):len(b.scratch)])
+	b.done = len(b.scratch)
+}
+
+// size is the body's length in bytes.
+func (b *body) size() (n int64) {
+	for _, p := range b.pieces {
+		n += int64(len(p))
+	}
+	return n
+}
+
+// writeTo writes the body in few writes, through write.
+func (b *body) writeTo(write func([]byte)) {
+	buffer := b.buffer[:0]
+	for _, p := range b.pieces {
+		if len(buffer)+len(p) > cap(buffer) || len(p) >= direct {
+			write(buffer)
+			buffer = buffer[:0]
+		}
+		if len(p) >= direct {
+			write(p)
+		} else {
+			buffer = append(buffer, p...)
+		}
+	}
+	write(buffer)
+}
+
+// sendPage answers with a list.
+func sendPage(x *exchange, p *page, proj *projection) {
+	b := newBody()
+	defer b.free()
+	p.gather(b, proj)
+	x.send(b)
+	runtime.KeepAlive(p.view)
+}
+
+// sendResource answers with one resource.
+func sendResource(x *exchange, v *directory.View, r directory.Resource, proj *projection) {
+	b := newBody()
+	defer b.free()
+	b.pieces, b.scratch = proj.pieces(b.pieces, b.scratch, r)
+	x.send(b)
+	runtime.KeepAlive(v)
+}
+
+// send answers 200 with the body, compressed if the client likes that.
+func (x *exchange) send(b *body) {
+	header := x.w.Header()
+	size := b.size()
+	header.Set("Content-Type", contentType)
+	cacheable(header)
+	if c := coding(x.r.Header["Accept-Encoding"]); c != nil && size >= minCompressed {
+		x.sendCompressed(b, c, size)
+		return
+	}
+	header.Set("Content-Length", strconv.FormatInt(size, 10))
+	x.begin(http.StatusOK)
+	if x.r.Method != http.MethodHead {
+		b.writeTo(x.write)
+	}
+}
+
+// cacheable says who may keep the answer: the client alone, and it must ask
+// each time whether it still holds.
+func cacheable(header http.Header) {
+	header.Set("Cache-Control", "private, no-cache")
+	header.Set("Vary", "Accept-Encoding, Authorization")
+}
+
+// notModified answers 304 if the client has what ETag names (RFC 9110 §13.1.2).
+// If-Modified-Since is not looked at: its whole seconds are coarser than our
+// changes, so a client could miss one.
+func (x *exchange) notModified() bool {
+	header := x.w.Header()
+	tag := header.Get("ETag")
+	if tag == "" || !matches(x.r.Header["If-None-Match"], tag) {
+		return false
+	}
+	cacheable(header)
+	x.respond(http.StatusNotModified, nil)
+	return true
+}
+
+// matches says whether one of the listed entity tags is tag, by weak comparison
+// (RFC 9110 §8.8.3.2), or any is asked for.
+func matches(fields []string, tag string) bool {
+	tag = strings.TrimPrefix(tag, "W/")
+	for _, field := range fields {
+		if strings.TrimSpace(field) == "*" {
+			return true
+		}
+		for field != "" {
+			_, rest, found := strings.Cut(field, `"`)
+			opaque, rest, closed := strings.Cut(rest, `"`)
+			if !found || !closed {
+				break
+			}
+			if opaque == tag[1:len(tag)-1] {
+				return true
+			}
+			field = rest
+		}
+	}
+	return false
+}
+
+// httpTime is a time in a header, in whole seconds: never later than it was.
+func httpTime(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
+
+// location is the URL of a resource, as its meta.location has it.
+func (h *Handler) location(r directory.Resource) string {
+	return h.cfg.BaseURL + r.Type().Endpoint() + "/" + url.PathEscape(r.ID())
+}
+
+// maxAgent bounds what is kept of a User-Agent.
+const maxAgent = 200
+
+// agent is the User-Agent of a request.
+func agent(r *http.Request) string {
+	name := r.UserAgent()
+	return strings.Clone(name[:min(len(name), maxAgent)])
+}
+
+// peer names the connection of a request; it is empty where a proxy stands
+// between, whose connections say nothing about who asks.
+func peer(r *http.Request) string {
+	for _, name := range [...]string{"Forwarded", "X-Forwarded-For", "Via"} {
+		if r.Header.Get(name) != "" {
+			return ""
+		}
+	}
+	return r.RemoteAddr
+}

@@ -1,0 +1,94 @@
+package scim
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"scimbridge/scim/directory"
+)
+
+// An answer serves one method of one route. segments are what follows the
+// route's fixed part, percent-decoded once.
+type answer func(x *exchange, segments []string) *scimError
+
+// A route is one endpoint and what it takes.
+type route struct {
+	name    string // for the log: the pattern, never an id
+	public  bool   // part of discovery
+	methods map[string]answer
+	writes  []string   // methods that SCIM defines here and this endpoint does not implement
+	always  *scimError // the answer to every method, where there is no other
+	allow   string     // for the Allow header
+}
+
+// table makes the routes: lower-case pattern -> route. Writing, should it ever
+// come, is methods instead of writes.
+func (h *Handler) table() map[string]route {
+	routes := make(map[string]route)
+	add := func(rt route) {
+		allow := append(slices.Collect(maps.Keys(rt.methods)), http.MethodOptions)
+		slices.Sort(allow)
+		rt.allow = strings.Join(allow, ", ")
+		routes[strings.ToLower(rt.name)] = rt
+	}
+	read := func(a answer) map[string]answer {
+		return map[string]answer{http.MethodGet: a, http.MethodHead: a}
+	}
+	post := func(a answer) map[string]answer {
+		return map[string]answer{http.MethodPost: a}
+	}
+	both := []directory.Type{directory.User, directory.Group}
+
+	add(route{name: "/", methods: read(h.list("/", both))})
+	add(route{name: "/.search", methods: post(h.search("/", both))})
+	for _, t := range both {
+		name, only := t.Endpoint(), []directory.Type{t}
+		add(route{name: name, methods: read(h.list(name, only)), writes: []string{http.MethodPost}})
+		add(route{name: name + "/.search", methods: post(h.search(name, only))})
+		add(route{name: name + "/{id}", methods: read(h.get(t)),
+			writes: []string{http.MethodPut, http.MethodPatch, http.MethodDelete}})
+	}
+	for _, name := range []string{"/ServiceProviderConfig", "/ResourceTypes", "/Schemas", "/ResourceTypes/{id}", "/Schemas/{id}"} {
+		add(route{name: name, public: true, methods: read(h.describe(name))})
+	}
+	add(route{name: "/Me", always: newError(http.StatusNotImplemented, "", "clients of this endpoint are not users: /Me is not implemented")})
+	add(route{name: "/Bulk", always: newError(http.StatusNotImplemented, "", "this endpoint is read-only: bulk operations are not implemented")})
+	return routes
+}
+
+// decode splits a path that begins with a slash, or is empty, into its decoded
+// segments.
+func decode(path string) (segments []string, ok bool) {
+	for raw := range strings.SplitSeq(path, "/") {
+		if raw == "" {
+			continue
+		}
+		segment, err := url.PathUnescape(raw)
+		if err != nil {
+			return nil, false
+		}
+		segments = append(segments, segment)
+	}
+	return segments, true
+}
+
+// pattern gives the key of the route that the segments ask for, and how many
+// of them are its fixed part.
+func pattern(segments []string) (name string, fixed int) {
+	if len(segments) == 0 {
+		return "/", 0
+	}
+	first := "/" + strings.ToLower(segments[0])
+	switch {
+	case len(segments) == 1:
+		return first, 1
+	case len(segments) == 2 && strings.EqualFold(segments[1], ".search"):
+		return first + "/.search", 2
+	case len(segments) == 2:
+		return first + "/{id}", 1
+	}
+	return "", len(segments)
+}

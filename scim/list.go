@@ -1,0 +1,361 @@
+package scim
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"scimbridge/scim/directory"
+)
+
+const (
+	// retryAfter is how long, in seconds, a client is asked to wait for the
+	// first complete picture. Importers that retry do so a few times only and
+	// give up when told to wait for long.
+	retryAfter = 30
+
+	// queryTime bounds the work on one filter. Importers hang up after 60 s
+	// without a byte.
+	queryTime = 20 * time.Second
+)
+
+// A plan is a query made ready: what to look for, in which order, and what to
+// show of it.
+type plan struct {
+	name       string // the endpoint
+	types      []directory.Type
+	filter     *filter     // nil: everything
+	order      *order      // nil: list order
+	projection *projection // nil: resources as they are
+
+	key   string   // canonical text of all of it
+	bound [16]byte // of client and key
+}
+
+// list answers a query by GET (RFC 7644 §3.4.2).
+func (h *Handler) list(name string, types []directory.Type) answer {
+	return func(x *exchange, _ []string) (err *scimError) {
+		if x.params, err = parseQuery(x.r.URL.RawQuery); err != nil {
+			return err
+		}
+		return h.query(x, name, types)
+	}
+}
+
+// search answers a query by POST (RFC 7644 §3.4.3). It is the same query, with
+// the same walks.
+func (h *Handler) search(name string, types []directory.Type) answer {
+	return func(x *exchange, _ []string) (err *scimError) {
+		if x.params, err = readSearch(x.w, x.r); err != nil {
+			return err
+		}
+		return h.query(x, name, types)
+	}
+}
+
+// query answers a query over the given types.
+func (h *Handler) query(x *exchange, name string, types []directory.Type) *scimError {
+	pl, err := h.plan(x.client, name, types, &x.params)
+	if err != nil {
+		return err
+	}
+	var p page
+	if x.params.hasCursor {
+		p, err = h.cursorPage(x, pl)
+	} else {
+		p, err = h.indexPage(x, pl)
+	}
+	if err != nil {
+		return err
+	}
+	x.items = p.items
+	if x.r.Method != http.MethodPost {
+		header := x.w.Header()
+		header.Set("Last-Modified", httpTime(p.view.LastModified()))
+		if !x.params.hasCursor {
+			header.Set("ETag", p.tag(pl))
+		}
+		if x.notModified() {
+			return nil
+		}
+	}
+	sendPage(x, &p, pl.projection)
+	return nil
+}
+
+// plan compiles a query.
+func (h *Handler) plan(c *client, name string, types []directory.Type, p *params) (pl plan, err *scimError) {
+	pl = plan{name: name, types: types}
+	var key strings.Builder
+	part := func(name, text string) {
+		key.WriteByte('\n')
+		key.WriteString(name)
+		key.WriteString(strconv.Quote(text))
+	}
+	key.WriteString(name)
+	if p.filter != "" {
+		if pl.filter, err = h.attrs.compileFilter(types, p.filter); err != nil {
+			return pl, err
+		}
+		part("filter", pl.filter.key())
+	}
+	if p.sortBy != "" || p.sortOrder != "" {
+		if pl.order, err = h.attrs.compileSort(types, p.sortBy, p.sortOrder); err != nil {
+			return pl, err
+		}
+		part("sort", pl.order.key())
+	}
+	if pl.projection, err = h.project(types, p); err != nil {
+		return pl, err
+	}
+	part("attributes", pl.projection.key())
+	pl.key = key.String()
+	pl.bound = bind(c, pl.key)
+	return pl, nil
+}
+
+// project compiles what is to be shown of resources; nil is all.
+func (h *Handler) project(types []directory.Type, p *params) (*projection, *scimError) {
+	if p.attributes == nil && p.excluded == nil {
+		return nil, nil
+	}
+	return h.attrs.compileProjection(types, p.attributes, p.excluded)
+}
+
+// current gives the view that a new query of the client reads, and the
+// unrestricted view that it is a part of.
+func (h *Handler) current(c *client) (seen, whole *directory.View, err *scimError) {
+	whole, fault := h.cfg.View()
+	if fault != nil {
+		return nil, nil, unready(fault.Error())
+	}
+	seen, ok := c.view(whole)
+	if !ok {
+		return nil, nil, unready("a source has not been read completely yet")
+	}
+	return seen, whole, nil
+}
+
+// unready answers while there is no complete picture: never with an empty list,
+// which an importer would take for everybody having left.
+func unready(why string) *scimError {
+	return newError(http.StatusServiceUnavailable, "", "the directory is not ready: "+why).
+		with("Retry-After", strconv.Itoa(retryAfter))
+}
+
+// pageSize is how many resources the page may have.
+func (h *Handler) pageSize(p *params) int {
+	if !p.hasCount {
+		return h.cfg.DefaultPageSize
+	}
+	return min(p.count, h.cfg.MaxPageSize)
+}
+
+// run finds what the plan asks for in a view.
+func (pl plan) run(ctx context.Context, v *directory.View) (result, *scimError) {
+	ctx, cancel := context.WithTimeout(ctx, queryTime)
+	defer cancel()
+	found, err := pl.find(ctx, v)
+	if err != nil {
+		return nil, queryFault(err)
+	}
+	return found, nil
+}
+
+// find looks for the plan's resources, type by type unless they are sorted.
+func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
+	found := make(result, 0, len(pl.types))
+	var subsets [directory.NumTypes][]int
+	for _, t := range pl.types {
+		switch positions, err := pl.matching(ctx, v, t); {
+		case err != nil:
+			return nil, err
+		case positions == nil:
+			found = append(found, section{t: t, n: v.Len(t)})
+		default:
+			subsets[t] = positions
+			found = append(found, chosen(t, positions))
+		}
+	}
+	if pl.order == nil || len(pl.types) == 1 {
+		return found, nil
+	}
+	places, err := pl.order.across(ctx, v, subsets)
+	if err != nil {
+		return nil, err
+	}
+	return result{orderedSection(places)}, nil
+}
+
+// matching gives the positions of the resources of one type that the filter
+// holds for, sorted; nil for all in list order.
+func (pl plan) matching(ctx context.Context, v *directory.View, t directory.Type) (positions []int, err error) {
+	if pl.filter != nil {
+		if positions, err = pl.filter.scan(ctx, v, t, queryTime); err != nil {
+			return nil, err
+		}
+		if len(positions) == 0 {
+			return []int{}, nil // to order, nil would mean all
+		}
+	}
+	switch {
+	case pl.order == nil:
+		return positions, nil
+	case len(pl.types) > 1 && positions == nil:
+		return inListOrder(v.Len(t), nil), nil
+	case len(pl.types) > 1:
+		return positions, nil
+	}
+	return pl.order.positions(ctx, v, t, positions)
+}
+
+// queryFault makes an answer of a query that was given up.
+func queryFault(err error) *scimError {
+	var told *scimError
+	switch {
+	case errors.As(err, &told):
+		return told
+	case errors.Is(err, errScanTime), errors.Is(err, context.DeadlineExceeded):
+		return tooMany("the query takes too long; narrow it by an indexed attribute such as userName, or leave the filter out")
+	case errors.Is(err, context.Canceled): // nobody listens any more
+		return newError(http.StatusServiceUnavailable, "", "the request was given up").with("Retry-After", strconv.Itoa(retryAfter))
+	}
+	panic(err)
+}
+
+// indexPage finds the page for startIndex and count (RFC 7644 §3.4.2.4), in the
+// view of the walk that the request belongs to.
+func (h *Handler) indexPage(x *exchange, pl plan) (page, *scimError) {
+	now := time.Now()
+	st := step{
+		query: pl.bound, name: pl.name, whole: pl.filter == nil,
+		start: x.params.startIndex, size: h.pageSize(&x.params),
+		peer: peer(x.r), agent: agent(x.r),
+	}
+	// HEAD looks without reading, and so does a count of 0.
+	reads := x.r.Method != http.MethodHead && st.size > 0
+	if st.start > 1 && reads {
+		if p, ok := x.client.session.resume(st, now); ok {
+			return newPage(p, st.start, st.size), nil
+		}
+	}
+	v, _, err := h.current(x.client)
+	if err != nil {
+		return page{}, err
+	}
+	found, err := pl.run(x.r.Context(), v)
+	if err != nil {
+		return page{}, err
+	}
+	p := pin{view: v, result: found}
+	if reads {
+		x.client.session.open(st, p, now)
+	}
+	return newPage(p, st.start, st.size), nil
+}
+
+// cursorPage finds the page for a cursor (RFC 9865).
+func (h *Handler) cursorPage(x *exchange, pl plan) (page, *scimError) {
+	now := time.Now()
+	at, seen, whole, err := h.locate(x, pl, now)
+	if err != nil {
+		return page{}, err
+	}
+	key := resultKey{query: pl.bound, view: at.view}
+	found, ok := h.sessions.recall(key, now)
+	if !ok {
+		if found, err = pl.run(x.r.Context(), seen); err != nil {
+			return page{}, err
+		}
+	}
+	p := newPage(pin{view: seen, result: found}, at.position+1, at.size)
+	p.cursors = true
+	if at.size == 0 {
+		return p, nil
+	}
+	at.issued = now
+	if end := at.position + p.items; end < p.total {
+		h.sessions.hold(whole, now)
+		h.sessions.keep(key, found, now)
+		p.next = h.cursors.seal(at.at(end))
+	}
+	if at.position > 0 {
+		p.previous = h.cursors.seal(at.at(max(0, at.position-at.size)))
+	}
+	return p, nil
+}
+
+// at is the same cursor at another position.
+func (c cursor) at(position int) cursor {
+	c.position = position
+	return c
+}
+
+// locate reads the request's cursor and finds its view; an empty one starts on
+// the current view.
+func (h *Handler) locate(x *exchange, pl plan, now time.Time) (at cursor, seen, whole *directory.View, err *scimError) {
+	asked := -1
+	if x.params.hasCount {
+		asked = x.params.count
+	}
+	if x.params.cursor == "" {
+		if seen, whole, err = h.current(x.client); err != nil {
+			return cursor{}, nil, nil, err
+		}
+		at = cursor{query: pl.bound, view: whole.ID(), asked: asked, size: h.pageSize(&x.params)}
+		return at, seen, whole, nil
+	}
+	at, ok := h.cursors.open(x.params.cursor)
+	switch {
+	case !ok || at.query != pl.bound:
+		return cursor{}, nil, nil, invalidCursor()
+	case now.Sub(at.issued) > cursorLife:
+		return cursor{}, nil, nil, expiredCursor()
+	case at.asked != asked:
+		return cursor{}, nil, nil, invalidCount(h.cfg.MaxPageSize)
+	}
+	if whole, ok = h.sessions.view(at.view); !ok {
+		whole, ok = h.cfg.ViewByID(at.view)
+	}
+	if ok {
+		seen, ok = x.client.view(whole)
+	}
+	if !ok {
+		return cursor{}, nil, nil, expiredCursor()
+	}
+	return at, seen, whole, nil
+}
+
+// get answers a GET of one resource (RFC 7644 §3.4.1).
+func (h *Handler) get(t directory.Type) answer {
+	return func(x *exchange, segments []string) (err *scimError) {
+		if x.params, err = parseQuery(x.r.URL.RawQuery); err != nil {
+			return err
+		}
+		proj, err := h.project([]directory.Type{t}, &x.params)
+		if err != nil {
+			return err
+		}
+		v, _, err := h.current(x.client)
+		if err != nil {
+			return err
+		}
+		r, ok := v.ByID(segments[0])
+		if !ok || r.Type() != t {
+			return notFound("there is no " + t.String() + " with the id " + shown(segments[0]))
+		}
+		x.items = 1
+		header := x.w.Header()
+		header.Set("ETag", r.Version())
+		header.Set("Last-Modified", httpTime(r.LastModified()))
+		header.Set("Content-Location", h.location(r))
+		if x.notModified() {
+			return nil
+		}
+		sendResource(x, v, r, proj)
+		return nil
+	}
+}
