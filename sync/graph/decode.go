@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,6 +35,10 @@ type decoder struct {
 	scratch        []byte
 	scratchMembers []Member
 	scratchProps   []Property
+	sortedProps    []Property
+
+	order   []int    // how properties named orderOf are to be taken
+	orderOf []string // in the order in which they were read
 }
 
 // decodePage decodes the body of an answer to a delta query. It gives the page,
@@ -206,7 +211,7 @@ func (d *decoder) object(c *Change) (reason string, err error) {
 			reason = fault
 		}
 	}
-	c.Properties = d.props.clone(sorted(d.scratchProps))
+	c.Properties = d.props.clone(d.arranged())
 	c.Members = d.members.clone(d.scratchMembers)
 	return reason, nil
 }
@@ -257,17 +262,30 @@ func (d *decoder) property(name string) error {
 	return nil
 }
 
-// sorted sorts properties by name; of those with one name it keeps the last.
-func sorted(props []Property) []Property {
-	slices.SortStableFunc(props, func(a, b Property) int { return strings.Compare(a.Name, b.Name) })
-	kept := props[:0]
-	for i, p := range props {
-		if i+1 < len(props) && props[i+1].Name == p.Name {
-			continue
-		}
-		kept = append(kept, p)
+// arranged gives the properties read by name, of those with one name the last.
+// Graph lists the properties of all objects in much the same order, so the
+// order found for one object mostly does for the next.
+func (d *decoder) arranged() []Property {
+	if !slices.EqualFunc(d.scratchProps, d.orderOf, func(p Property, name string) bool { return p.Name == name }) {
+		d.findOrder()
 	}
-	return kept
+	d.sortedProps = d.sortedProps[:0]
+	for _, i := range d.order {
+		d.sortedProps = append(d.sortedProps, d.scratchProps[i])
+	}
+	return d.sortedProps
+}
+
+// findOrder finds out in which order the properties read are to be taken.
+func (d *decoder) findOrder() {
+	d.order, d.orderOf = d.order[:0], d.orderOf[:0]
+	for i, p := range d.scratchProps {
+		d.order, d.orderOf = append(d.order, i), append(d.orderOf, p.Name)
+	}
+	slices.SortFunc(d.order, func(i, j int) int {
+		return cmp.Or(strings.Compare(d.orderOf[i], d.orderOf[j]), j-i) // the last of one name first
+	})
+	d.order = slices.CompactFunc(d.order, func(i, j int) bool { return d.orderOf[i] == d.orderOf[j] })
 }
 
 func (d *decoder) id() (id, reason string, err error) {
