@@ -1,0 +1,216 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"slices"
+	"time"
+)
+
+var (
+	errNoID    = errors.New("an object without an id")
+	errTooMany = errors.New("the source has named more ids than can be numbered")
+)
+
+// place gives the kind's code, and an error for what can't be stored.
+func place(kind Kind, id string) (int64, error) {
+	code, err := kindCode(kind)
+	if err == nil && id == "" {
+		err = errNoID
+	}
+	return code, err
+}
+
+func (r *round) slot(code, n int64) int64 { return kindSpan(r.source, code).first + n }
+
+// Object implements [Tx].
+func (r *round) Object(kind Kind, id string) (obj Object, ok bool, err error) {
+	defer r.leave("reading an object", &err)
+	if err := r.enter(); err != nil {
+		return Object{}, false, err
+	}
+	code, err := place(kind, id)
+	if err != nil {
+		return Object{}, false, err
+	}
+	n, known, err := r.lookup(id)
+	if !known || err != nil {
+		return Object{}, false, err
+	}
+	slot := r.slot(code, n)
+	row, round, err := r.row(slot)
+	if row == nil || err != nil {
+		return Object{}, false, err
+	}
+	return Object{Kind: kind, ID: id, Properties: slices.Clone(row.properties), Round: round, Removed: row.removed}, true, nil
+}
+
+// row gives an object's row as the round has it so far, nil if there is none.
+func (r *round) row(slot int64) (*stagedObject, uint64, error) {
+	if o := r.stage.objects[slot]; o != nil {
+		return o, r.number, nil
+	}
+	for _, schema := range r.schemas() {
+		var o stagedObject
+		var round uint64
+		var at *int64
+		var reason *string
+		found, err := r.one("SELECT round, removed_at, reason, properties FROM "+schema+".objects WHERE slot = ?",
+			[]any{slot}, &round, &at, &reason, &o.properties)
+		if err != nil {
+			return nil, 0, err
+		}
+		if found {
+			o.removed = decodeRemoval(at, reason)
+			return &o, round, nil
+		}
+	}
+	return nil, 0, nil
+}
+
+// How an object that is to be put compares with what there is.
+const (
+	differs = iota // present, with other properties
+	same           // present, with these properties
+	removed        // known, but removed
+	absent         // not known
+)
+
+// compare compares in the database, so that a full read of what did not change
+// copies nothing out of it.
+func (r *round) compare(slot int64, properties []byte) (how int, err error) {
+	if o := r.stage.objects[slot]; o != nil {
+		switch {
+		case o.removed != nil:
+			return removed, nil
+		case bytes.Equal(o.properties, properties):
+			return same, nil
+		}
+		return differs, nil
+	}
+	for _, schema := range r.schemas() {
+		found, err := r.one("SELECT CASE WHEN removed_at IS NULL THEN properties = ? ELSE 2 END FROM "+schema+".objects WHERE slot = ?",
+			[]any{properties, slot}, &how)
+		if found || err != nil {
+			return how, err
+		}
+	}
+	return absent, nil
+}
+
+// Put implements [Tx].
+func (r *round) Put(kind Kind, id string, properties []byte) (changed bool, err error) {
+	defer r.leave("storing an object", &err)
+	if err := r.enter(); err != nil {
+		return false, err
+	}
+	code, err := place(kind, id)
+	if err != nil {
+		return false, err
+	}
+	n, fresh, err := r.refer(id)
+	if err != nil {
+		return false, err
+	}
+	slot, how := r.slot(code, n), absent
+	if !fresh {
+		if how, err = r.compare(slot, properties); err != nil {
+			return false, err
+		}
+	}
+	r.reads[code].see(n)
+	if how == same {
+		return false, nil
+	}
+	if how != differs {
+		r.count(code, 1)
+	}
+	r.changed = true
+	// Not nil: an empty value is a value.
+	r.stage.putObject(slot, &stagedObject{properties: append([]byte{}, properties...)})
+	return true, r.makeRoom()
+}
+
+// Remove implements [Tx].
+func (r *round) Remove(kind Kind, id string, removal Removal) (changed bool, err error) {
+	defer r.leave("removing an object", &err)
+	if err := r.enter(); err != nil {
+		return false, err
+	}
+	code, err := place(kind, id)
+	if err != nil {
+		return false, err
+	}
+	n, known, err := r.lookup(id)
+	if !known || err != nil {
+		return false, err
+	}
+	slot := r.slot(code, n)
+	row, _, err := r.row(slot)
+	if row == nil || err != nil {
+		return false, err
+	}
+	if row.removed != nil {
+		if row.removed.Reason == removal.Reason {
+			return false, nil
+		}
+		removal.At = row.removed.At
+	}
+	return true, r.remove(code, slot, row, removal)
+}
+
+// remove gives a row its removal.
+func (r *round) remove(code, slot int64, row *stagedObject, removal Removal) error {
+	if row.removed == nil {
+		r.count(code, -1)
+	}
+	r.changed = true
+	removal.At = decodeTime(timeOrNil(removal.At))
+	r.stage.putObject(slot, &stagedObject{removed: &removal, properties: row.properties})
+	return r.makeRoom()
+}
+
+func (r *round) count(code int64, by int) {
+	if code == 0 {
+		r.users += by
+	} else {
+		r.groups += by
+	}
+}
+
+// timeOrNil is encodeTime with its type.
+func timeOrNil(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	micro := t.UnixMicro()
+	return &micro
+}
+
+// noTime stands for the zero time where NULL means something else.
+const noTime = math.MinInt64
+
+func encodeRemoval(removal *Removal) (at, reason any) {
+	switch {
+	case removal == nil:
+		return nil, nil
+	case removal.At.IsZero():
+		return int64(noTime), removal.Reason
+	}
+	return removal.At.UnixMicro(), removal.Reason
+}
+
+func decodeRemoval(at *int64, reason *string) *Removal {
+	if at == nil {
+		return nil
+	}
+	var removal Removal
+	if *at != noTime {
+		removal.At = decodeTime(at)
+	}
+	if reason != nil {
+		removal.Reason = *reason
+	}
+	return &removal
+}

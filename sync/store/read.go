@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"iter"
+)
+
+// Object implements [Store].
+func (s *DB) Object(ctx context.Context, source string, kind Kind, id string) (obj Object, ok bool, err error) {
+	code, err := place(kind, id)
+	if err != nil {
+		return Object{}, false, s.wrap("reading an object", err)
+	}
+	var at *int64
+	var reason *string
+	obj = Object{Kind: kind, ID: id}
+	err = s.reads.QueryRowContext(ctx, `SELECT o.round, o.removed_at, o.reason, o.properties
+		FROM sources s
+		CROSS JOIN ids i ON i.id = ? AND i.ref BETWEEN s.number << 32 AND s.number << 32 | 0xffffffff
+		CROSS JOIN objects o ON o.slot = (s.number << 4 | ?) << 32 | (i.ref & 0xffffffff)
+		WHERE s.name = ? AND s.round > 0`,
+		encodeID(id), code, source).Scan(&obj.Round, &at, &reason, &obj.Properties)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Object{}, false, nil
+	}
+	if err != nil {
+		return Object{}, false, s.wrap("reading an object", err)
+	}
+	obj.Removed = decodeRemoval(at, reason)
+	return obj, true, nil
+}
+
+// The part common to all reads of objects. The ids follow the objects, or the
+// order would be lost.
+const selectObjects = `SELECT i.id, o.round, o.removed_at, o.reason, o.properties
+	FROM objects o CROSS JOIN ids i ON i.ref = ? + (o.slot & 0xffffffff) `
+
+// Objects implements [Store].
+func (s *DB) Objects(ctx context.Context, source string, kind Kind, since uint64) iter.Seq2[Object, error] {
+	return stream(s, ctx, source, "reading objects", func(number int64) (string, []any, error) {
+		code, err := kindCode(kind)
+		if err != nil {
+			return "", nil, err
+		}
+		base := refSpan(number).first
+		if since == 0 {
+			in := kindSpan(number, code)
+			return selectObjects + "WHERE o.slot BETWEEN ? AND ? ORDER BY o.slot", []any{base, in.first, in.last}, nil
+		}
+		// The inner query gives the slots in order, so that no sorting of whole
+		// rows is needed.
+		return selectObjects + `WHERE o.slot IN
+			(SELECT slot FROM objects WHERE slot >> 32 = ? AND round > 1 AND round > ?) ORDER BY o.slot`,
+			[]any{base, number<<kindBits | code, since}, nil
+	}, func(row scanner) (Object, error) {
+		obj := Object{Kind: kind}
+		var id any
+		var at *int64
+		var reason *string
+		err := row.Scan(&id, &obj.Round, &at, &reason, &obj.Properties)
+		if err == nil {
+			obj.ID, err = decodeID(id)
+		}
+		obj.Removed = decodeRemoval(at, reason)
+		return obj, err
+	})
+}
+
+const selectEdges = `SELECT g.id, m.id, e.type, e.round, e.ended
+	FROM edges e CROSS JOIN ids g ON g.ref = e.grp CROSS JOIN ids m ON m.ref = e.member `
+
+// Edges implements [Store].
+func (s *DB) Edges(ctx context.Context, source string, since uint64) iter.Seq2[Edge, error] {
+	return stream(s, ctx, source, "reading memberships", func(number int64) (string, []any, error) {
+		if since == 0 {
+			in := edgeSpan(number)
+			return selectEdges + "WHERE e.m BETWEEN ? AND ? ORDER BY e.m", []any{in.first, in.last}, nil
+		}
+		return selectEdges + `WHERE e.m IN
+			(SELECT m FROM edges WHERE m >> 40 = ? AND round > 1 AND round > ?) ORDER BY e.m`,
+			[]any{number, since}, nil
+	}, scanEdge)
+}
+
+// Members implements [Store].
+func (s *DB) Members(ctx context.Context, source, group string) iter.Seq2[Edge, error] {
+	return s.edgesOf(ctx, source, group, "grp")
+}
+
+// MemberOf implements [Store].
+func (s *DB) MemberOf(ctx context.Context, source, member string) iter.Seq2[Edge, error] {
+	return s.edgesOf(ctx, source, member, "member")
+}
+
+func (s *DB) edgesOf(ctx context.Context, source, id, end string) iter.Seq2[Edge, error] {
+	return stream(s, ctx, source, "reading memberships", func(number int64) (string, []any, error) {
+		if id == "" {
+			return "", nil, errNoID
+		}
+		in := refSpan(number)
+		return selectEdges + "WHERE e." + end + " = (SELECT ref FROM ids WHERE id = ? AND ref BETWEEN ? AND ?) AND e.ended = 0 ORDER BY e.m",
+			[]any{encodeID(id), in.first, in.last}, nil
+	}, scanEdge)
+}
+
+func scanEdge(row scanner) (edge Edge, err error) {
+	var group, member, typ any
+	if err := row.Scan(&group, &member, &typ, &edge.Round, &edge.Removed); err != nil {
+		return Edge{}, err
+	}
+	var errs [3]error
+	edge.Group, errs[0] = decodeID(group)
+	edge.Member, errs[1] = decodeID(member)
+	edge.Type, errs[2] = decodeType(typ)
+	return edge, errors.Join(errs[:]...)
+}
+
+// stream gives the rows of a query on a committed source one by one, out of one
+// consistent state. A failure is the last thing it gives.
+func stream[T any](s *DB, ctx context.Context, source, doing string,
+	query func(number int64) (string, []any, error), scan func(scanner) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		err := s.view(ctx, func(tx *sql.Tx) error {
+			var number int64
+			err := tx.QueryRowContext(ctx, "SELECT number FROM sources WHERE name = ? AND round > 0", source).Scan(&number)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			text, args, err := query(number)
+			if err != nil {
+				return err
+			}
+			rows, err := tx.QueryContext(ctx, text, args...)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			return each(ctx, rows, scan, yield)
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			var none T
+			yield(none, s.wrap(doing, err))
+		}
+	}
+}
+
+// errStop: the reader has had enough.
+var errStop = errors.New("stopped")
+
+func each[T any](ctx context.Context, rows *sql.Rows, scan func(scanner) (T, error), yield func(T, error) bool) error {
+	for rows.Next() {
+		row, err := scan(rows)
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !yield(row, nil) {
+			return errStop
+		}
+	}
+	return rows.Err()
+}

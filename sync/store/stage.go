@@ -1,0 +1,241 @@
+package store
+
+import (
+	"cmp"
+	"database/sql"
+	"maps"
+	"slices"
+)
+
+// A stage holds changes of a round that are not yet written. Its objects and
+// edges are complete rows as they are to be.
+type stage struct {
+	ids     []stagedID              // in the order of their numbers
+	objects map[int64]*stagedObject // slot -> row
+	edges   map[ends]*stagedEdge    // both ends -> row
+	known   map[string]int64        // id -> n, of all ids and of some written ones
+	size    int                     // roughly, in bytes
+}
+
+type stagedID struct {
+	n  int64
+	id string
+}
+
+type stagedObject struct {
+	removed    *Removal
+	properties []byte
+}
+
+// ends are the numbers n of an edge's two ids.
+type ends struct{ group, member int64 }
+
+type stagedEdge struct {
+	m     int64
+	typ   string
+	ended bool
+}
+
+// knownLimit is how many ids a stage remembers the numbers of.
+const knownLimit = 1 << 16
+
+func newStage() stage {
+	return stage{objects: make(map[int64]*stagedObject), edges: make(map[ends]*stagedEdge), known: make(map[string]int64)}
+}
+
+// written empties the stage after its rows went elsewhere.
+func (st *stage) written() {
+	st.ids, st.size = st.ids[:0], 0
+	clear(st.objects)
+	clear(st.edges)
+}
+
+// makeRoom writes the stage away when it is full.
+func (r *round) makeRoom() error {
+	if r.stage.size < r.db.stageLimit {
+		return nil
+	}
+	if r.first {
+		return r.db.transact(r.ctx, r.conn, func(*sql.Conn) error { return r.flush("main") })
+	}
+	if !r.spilled {
+		if err := r.db.step(r.ctx, r.conn, "spill", stagingTables); err != nil {
+			return err
+		}
+		r.spilled = true
+	}
+	return r.flush("temp")
+}
+
+// flush writes the stage to the tables of a schema.
+func (r *round) flush(schema string) error {
+	for _, write := range []func(string) error{r.flushIDs, r.flushObjects, r.flushEdges} {
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		if err := write(schema); err != nil {
+			return err
+		}
+	}
+	r.written = r.written || schema == "main"
+	if r.seen != nil {
+		r.addSeen()
+	}
+	r.stage.written()
+	return nil
+}
+
+// addSeen tells the filters of a first round what the stage wrote.
+func (r *round) addSeen() {
+	for _, staged := range r.stage.ids {
+		r.seen.ids.add(r.seen.hashID(staged.id))
+	}
+	for at := range r.stage.edges {
+		r.seen.edges.add(r.seen.hashEdge(at))
+	}
+}
+
+func (r *round) flushIDs(schema string) error {
+	if err := r.db.fail("ids"); err != nil {
+		return err
+	}
+	for _, staged := range r.stage.ids {
+		if err := r.exec("INSERT INTO "+schema+".ids (ref, id) VALUES (?, ?)", r.ref(staged.n), encodeID(staged.id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const upsertObject = ` ON CONFLICT DO UPDATE SET round = excluded.round,
+	removed_at = excluded.removed_at, reason = excluded.reason, properties = excluded.properties`
+
+func (r *round) flushObjects(schema string) error {
+	if err := r.db.fail("objects"); err != nil {
+		return err
+	}
+	insert := "INSERT INTO " + schema + ".objects (slot, round, removed_at, reason, properties) VALUES (?, ?, ?, ?, ?)" + upsertObject
+	for _, slot := range slices.Sorted(maps.Keys(r.stage.objects)) {
+		o := r.stage.objects[slot]
+		at, reason := encodeRemoval(o.removed)
+		if err := r.exec(insert, slot, r.number, at, reason, o.properties); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const upsertEdge = ` ON CONFLICT (m) DO UPDATE SET type = excluded.type, round = excluded.round, ended = excluded.ended`
+
+func (r *round) flushEdges(schema string) error {
+	if err := r.db.fail("edges"); err != nil {
+		return err
+	}
+	insert := "INSERT INTO " + schema + ".edges (m, grp, member, type, round, ended) VALUES (?, ?, ?, ?, ?, ?)" + upsertEdge
+	byNumber := func(a, b ends) int { return cmp.Compare(r.stage.edges[a].m, r.stage.edges[b].m) }
+	for _, at := range slices.SortedFunc(maps.Keys(r.stage.edges), byNumber) {
+		e := r.stage.edges[at]
+		if err := r.exec(insert, edgeSpan(r.source).first+e.m, r.ref(at.group), r.ref(at.member), encodeType(e.typ), r.number, e.ended); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unspill moves what waits in the temp schema into the tables.
+func (r *round) unspill(conn *sql.Conn) error {
+	for _, move := range []string{
+		"INSERT INTO main.ids (ref, id) SELECT ref, id FROM temp.ids ORDER BY ref",
+		"INSERT INTO main.objects SELECT * FROM temp.objects WHERE true ORDER BY slot" + upsertObject,
+		"INSERT INTO main.edges SELECT * FROM temp.edges WHERE true ORDER BY m" + upsertEdge,
+	} {
+		if err := r.db.step(r.ctx, conn, "unspill", move); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ref is the key of an id in the tables.
+func (r *round) ref(n int64) int64 { return refSpan(r.source).first + n }
+
+// schemas are where rows of the source may be, beneath the stage, the latest
+// first.
+func (r *round) schemas() []string {
+	switch {
+	case r.spilled:
+		return []string{"temp", "main"}
+	case r.written:
+		return []string{"main"}
+	}
+	return nil
+}
+
+// lookup gives the number of an id that is known to the source.
+func (r *round) lookup(id string) (n int64, known bool, err error) {
+	if n, ok := r.stage.known[id]; ok {
+		return n, true, nil
+	}
+	if r.seen != nil && !r.seen.ids.mayHave(r.seen.hashID(id)) {
+		return 0, false, nil
+	}
+	refs := refSpan(r.source)
+	for _, schema := range r.schemas() {
+		var ref int64
+		found, err := r.one("SELECT ref FROM "+schema+".ids WHERE id = ? AND ref BETWEEN ? AND ?",
+			[]any{encodeID(id), refs.first, refs.last}, &ref)
+		if err != nil {
+			return 0, false, err
+		}
+		if found {
+			r.stage.remember(id, ref-refs.first)
+			return ref - refs.first, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// remember keeps the number of an id. When there are too many it forgets the
+// written ones, which can be looked up.
+func (st *stage) remember(id string, n int64) {
+	if len(st.known) >= knownLimit+len(st.ids) {
+		clear(st.known)
+		for _, staged := range st.ids {
+			st.known[staged.id] = staged.n
+		}
+	}
+	st.known[id] = n
+}
+
+// refer gives the number of an id, a new one if need be.
+func (r *round) refer(id string) (n int64, fresh bool, err error) {
+	n, known, err := r.lookup(id)
+	if known || err != nil {
+		return n, false, err
+	}
+	if n = r.nextN; n >= 1<<refBits {
+		return 0, false, errTooMany
+	}
+	r.nextN++
+	r.stage.ids = append(r.stage.ids, stagedID{n, id})
+	r.stage.remember(id, n)
+	r.stage.size += 150 + len(id)
+	return n, true, nil
+}
+
+func (st *stage) putObject(slot int64, o *stagedObject) {
+	if old := st.objects[slot]; old != nil {
+		st.size -= len(old.properties)
+	} else {
+		st.size += 150
+	}
+	st.objects[slot] = o
+	st.size += len(o.properties)
+}
+
+func (st *stage) putEdge(at ends, e *stagedEdge) {
+	if st.edges[at] == nil {
+		st.size += 150
+	}
+	st.edges[at] = e
+}
