@@ -59,8 +59,10 @@ func (e *LoginError) Error() string {
 	if e.Presented != "" {
 		fmt.Fprintf(&b, "; presented was %s", e.Presented)
 	}
-	if e.ClockOffset.Abs() >= skewed {
-		fmt.Fprintf(&b, "; this machine's clock is off by %s", -e.ClockOffset)
+	if off := e.ClockOffset.Round(10 * time.Second); off >= skewed {
+		fmt.Fprintf(&b, "; this machine's clock is %s behind", off)
+	} else if off <= -skewed {
+		fmt.Fprintf(&b, "; this machine's clock is %s ahead", -off)
 	}
 	if e.Description != "" {
 		fmt.Fprintf(&b, " (%s)", strings.TrimSuffix(e.Description, "."))
