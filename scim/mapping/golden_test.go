@@ -27,7 +27,7 @@ type golden struct {
 }
 
 // goldens reads testdata/*.txtar: user-….txtar, removed-….txtar, group-….txtar.
-func goldens(t *testing.T) []golden {
+func goldens(t testing.TB) []golden {
 	t.Helper()
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {

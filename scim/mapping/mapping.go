@@ -25,6 +25,8 @@ import (
 	"sync"
 
 	"scimbridge/scim/directory"
+
+	"github.com/elimity-com/scim/schema"
 )
 
 // version counts the changes to the code of this package after which an object
@@ -44,6 +46,7 @@ type Mapper struct {
 	users, groups *plan
 	base          []byte // the base URL as the inside of a JSON string
 	fingerprint   string
+	schemas       []schema.Schema
 	renderers     sync.Pool
 }
 
@@ -78,6 +81,7 @@ func New(cfg Config) (*Mapper, error) {
 		groups:      groups,
 		base:        base[1 : len(base)-1],
 		fingerprint: fingerprint(cfg, Rows()),
+		schemas:     schemas(),
 	}, nil
 }
 
@@ -101,7 +105,7 @@ func fingerprint(cfg Config, rows []Row) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n%s\n", version, cfg.BaseURL)
 	for _, row := range rows {
-		fmt.Fprintf(h, "%v\t%s\t%s\t%s\n", row.Type, row.Path, row.Property, row.Transform)
+		fmt.Fprintf(h, "%v\t%s\t%s\t%v\n", row.Type, row.Path, row.Property, row.Transform)
 	}
 	return fmt.Sprintf("%d-%s", version, hex.EncodeToString(h.Sum(nil)[:12]))
 }

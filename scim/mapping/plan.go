@@ -77,12 +77,14 @@ func indexed(name string) index {
 
 // A cell is a row, compiled.
 type cell struct {
-	row     Row
-	slot    int
-	key     []byte // of the sub-attribute; empty in an attribute without
-	label   []byte // the element's type as a JSON string, where it has one
-	primary bool
-	again   bool // has the path of the cell before it, and steps in for it
+	slot      int
+	transform Transform
+	again     bool // has the path of the cell before it, and steps in for it
+	optional  bool // has no value to fall back on
+	primary   bool
+	key       []byte // of the sub-attribute; empty in an attribute without
+	label     []byte // the element's type as a JSON string, where it has one
+	row       *Row
 }
 
 // A target is a SCIM attribute path taken apart.
@@ -136,7 +138,13 @@ func compile(t directory.Type, rows []Row) (*plan, error) {
 	p := &plan{typ: t}
 	p.id = p.want("id")
 	for i, row := range rows {
-		c := cell{row: row, slot: p.want(row.Property), again: i > 0 && rows[i-1].Path == row.Path}
+		c := cell{
+			slot:      p.want(row.Property),
+			transform: row.Transform,
+			again:     i > 0 && rows[i-1].Path == row.Path,
+			optional:  row.Transform != OrTrue && row.Transform != OrID,
+			row:       &rows[i],
+		}
 		to, err := parseTarget(row.Path)
 		if err != nil {
 			return nil, err

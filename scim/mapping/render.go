@@ -172,6 +172,10 @@ func (r *renderer) members(cells []cell, name []byte, to index) bool {
 		if c.again && gave {
 			continue
 		}
+		if c.optional && r.spans[c.slot].kind == none {
+			gave = false
+			continue
+		}
 		mark := len(r.out)
 		if name != nil {
 			r.open(name, 0)
@@ -201,7 +205,7 @@ func (r *renderer) open(key []byte, bracket byte) {
 // value writes the value that a cell gives, if it gives one.
 func (r *renderer) value(c *cell, to index) bool {
 	v := r.spans[c.slot]
-	switch c.row.Transform {
+	switch c.transform {
 	case OrTrue:
 		r.active = r.boolean(c, v) != falseKind && !r.inactive
 		r.out = strconv.AppendBool(r.out, r.active)
@@ -217,7 +221,7 @@ func (r *renderer) value(c *cell, to index) bool {
 	if v.kind == none {
 		return false
 	}
-	switch c.row.Transform {
+	switch c.transform {
 	case Boolean:
 		k := r.boolean(c, v)
 		r.out = append(r.out, literal(k)...)

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"slices"
 
 	"scimbridge/scim/directory"
@@ -21,21 +22,48 @@ const (
 // SCIM attribute. A property that is absent or says nothing (null, "", [], {})
 // gives no value; one of another JSON kind than the transform takes gives a
 // [Problem] and no value.
-type Transform string
+type Transform uint8
 
 // The transforms.
 const (
-	Text      Transform = "text"       // a string, as it is
-	Boolean   Transform = "boolean"    // true or false
-	DateTime  Transform = "dateTime"   // a string in the form of RFC 3339, as it is
-	Each      Transform = "each"       // of an array, every string that is not empty
-	Address   Transform = "address"    // a string that is routable as an e-mail address, as it is
-	SMTP      Transform = "smtp"       // of an array, the addresses of the entries that begin with smtp:, in any case
-	Reference Transform = "reference"  // a string, an id: the URL of that user in our endpoint
-	OrTrue    Transform = "or true"    // true or false; true where there is no value
-	OrID      Transform = "or id"      // a string; the object's id where no row of the path has a value
-	Created   Transform = "created at" // a string in the form of RFC 3339, for the directory
+	Text      Transform = iota // a string, as it is
+	Boolean                    // true or false
+	DateTime                   // a string in the form of RFC 3339, as it is
+	Each                       // of an array, every string that is not empty
+	Address                    // a string that is routable as an e-mail address, as it is
+	SMTP                       // of an array, the addresses of the entries that begin with smtp:, in any case
+	Reference                  // a string, an id: the URL of that user in our endpoint
+	OrTrue                     // true or false; true where there is no value
+	OrID                       // a string; the object's id where no row of the path has a value
+	Created                    // a string in the form of RFC 3339, for the directory
 )
+
+// String gives the transform's name in the documentation.
+func (t Transform) String() string {
+	switch t {
+	case Text:
+		return "text"
+	case Boolean:
+		return "boolean"
+	case DateTime:
+		return "dateTime"
+	case Each:
+		return "each"
+	case Address:
+		return "address"
+	case SMTP:
+		return "smtp"
+	case Reference:
+		return "reference"
+	case OrTrue:
+		return "boolean, else true"
+	case OrID:
+		return "text, else id"
+	case Created:
+		return "dateTime, for meta"
+	}
+	return fmt.Sprintf("Transform(%d)", uint8(t))
+}
 
 // A Row is one line of the mapping table.
 type Row struct {

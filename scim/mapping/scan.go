@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -148,6 +150,9 @@ func (s scanner) next(i int, end byte) (int, bool) {
 func (s scanner) text(i int) (kind, int) {
 	start, k := i, plainKind
 	for i++; i < len(s); i++ {
+		if i += plainPrefix(s[i:]); i == len(s) {
+			break
+		}
 		switch class[s[i]] {
 		case closing:
 			if i == start+1 {
@@ -261,6 +266,28 @@ var class = func() (t [256]byte) {
 	return t
 }()
 
+// plainPrefix is the length of the part of text that is of the plain class. It
+// looks at eight bytes at a time: most strings are of nothing else.
+func plainPrefix(text []byte) int {
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		if others := others(binary.LittleEndian.Uint64(text[i:])); others != 0 {
+			return i + bits.TrailingZeros64(others)/8
+		}
+	}
+	for ; i < len(text) && class[text[i]] == plain; i++ {
+	}
+	return i
+}
+
+// others marks, by its highest bit, the first of eight bytes that is not of the
+// plain class. The bits above it say nothing.
+func others(b uint64) uint64 {
+	const ones, highest = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := b^ones*'"', b^ones*'\\'
+	return (b | (b-ones*0x20)&^b | (quote-ones)&^quote | (backslash-ones)&^backslash) & highest
+}
+
 // members says which members of an object are wanted, and where their spans
 // go. The names are sorted. A member is wanted whole or in parts, never both.
 type members struct {
@@ -291,11 +318,13 @@ func (m *members) add(path string, slot int) int {
 	return m.slots[i]
 }
 
-// index finds a name, which most often is the one at hint: objects come with
-// their properties sorted.
+// index finds a name, which most often is the one at hint or soon after:
+// objects come with their properties sorted, and some of them missing.
 func (m *members) index(name []byte, hint int) int {
-	if hint < len(m.names) && m.names[hint] == string(name) {
-		return hint
+	for i := hint; i < min(hint+8, len(m.names)); i++ {
+		if m.names[i] == string(name) {
+			return i
+		}
 	}
 	lo, hi := 0, len(m.names)
 	for lo < hi {

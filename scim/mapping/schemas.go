@@ -19,7 +19,10 @@ import (
 // (nothing can be written), "caseExact" is how filters compare, and the verified
 // errata of RFC 7643 are applied: 5368 (displayName of a group is required),
 // 8471 (groups.$ref names groups), 8472 (manager.value is case-exact).
-func (m *Mapper) Schemas() []schema.Schema {
+func (m *Mapper) Schemas() []schema.Schema { return slices.Clone(m.schemas) }
+
+// schemas makes them.
+func schemas() []schema.Schema {
 	return []schema.Schema{
 		describe(UserSchema, "User", "A person's account, or another account of the directory that signs in.",
 			slices.Concat(commonBefore(), userAttributes(), commonAfter())),

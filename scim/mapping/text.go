@@ -100,16 +100,6 @@ func appendString(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// plainPrefix is the length of the part of text that needs no escape.
-func plainPrefix(text []byte) int {
-	for i, c := range text {
-		if class[c] != plain {
-			return i
-		}
-	}
-	return len(text)
-}
-
 // appendEscape appends a character that can't stand for itself.
 func appendEscape(dst []byte, r rune) []byte {
 	if r < utf8.RuneSelf {

@@ -43,7 +43,7 @@ func (r *renderer) valued(a *attribute) {
 // Exchange holds for the primary one (its prefix is SMTP: in capitals), or -1.
 func (r *renderer) gather(a *attribute, c *cell) int {
 	v, preferred := r.spans[c.slot], -1
-	switch c.row.Transform {
+	switch c.transform {
 	case Each:
 		r.each(c, v, func(e span) { r.addElement(a, c, r.decode(e)) })
 	case SMTP:
