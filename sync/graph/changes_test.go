@@ -140,7 +140,9 @@ func TestLinksAreFollowedOnlyUnderTheBase(t *testing.T) {
 }
 
 func TestRoundRefusesDangerousAnswers(t *testing.T) {
-	elsewhere := func(link string) answer { return answer{body: `{"value":[],"` + link + `":"https://evil.test/v1.0/users/delta"}`} }
+	elsewhere := func(link string) answer {
+		return answer{body: `{"value":[],"` + link + `":"https://evil.test/v1.0/users/delta"}`}
+	}
 	tests := []struct {
 		name    string
 		cursor  string

@@ -215,7 +215,10 @@ func TestCancellationAnywhere(t *testing.T) {
 		{"while Graph is asked", &world{wait: hang("graph.test"), graph: always(lastPage())}, nil},
 		{"while the login is asked", &world{wait: hang("login.test"), graph: always(lastPage())}, nil},
 		{"in a Retry-After", &world{graph: always(refusal(429, "TooManyRequests", "Retry-After", "600"))}, nil},
-		{"in a back-off", &world{graph: always(answer{status: 500})}, func(c *graph.Config) { c.Retry.Base, c.Retry.Max = time.Hour, time.Hour; c.Retry.Total = 99 * time.Hour }},
+		{"in a back-off", &world{graph: always(answer{status: 500})}, func(c *graph.Config) {
+			c.Retry.Base, c.Retry.Max = time.Hour, time.Hour
+			c.Retry.Total = 99 * time.Hour
+		}},
 		{"in the budget", &world{graph: func(n int, _ *http.Request) answer { return pageTo(strings.Repeat("x", n)) }}, func(c *graph.Config) { c.RequestsPerSecond = 1.0 / 3600 }},
 	}
 	for _, tt := range tests {
