@@ -96,21 +96,18 @@ func (h *Handler) access(x *exchange) {
 		slog.Int64("bytes", x.bytes),
 		slog.Duration("elapsed", time.Since(x.started)),
 	}
-	if x.status >= 400 && x.detail != "" && x.status != http.StatusBadRequest {
-		attrs = append(attrs, slog.String("detail", x.detail))
-	}
-	level := slog.LevelInfo
 	if h.cfg.Log.Enabled(ctx, slog.LevelDebug) {
 		attrs = append(attrs,
 			slog.String("url", x.r.URL.RequestURI()),
 			slog.String("filter", x.params.filter),
+			slog.String("detail", x.detail), // may repeat what was asked
 			slog.String("agent", x.r.UserAgent()),
 			slog.String("from", x.r.RemoteAddr))
 	}
 	if x.err != nil {
 		attrs = append(attrs, slog.Any("err", x.err))
 	}
-	h.cfg.Log.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
+	h.cfg.Log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "request", attrs...)
 }
 
 // An exchange is one request and what has become of it.
