@@ -60,8 +60,6 @@ const (
 	ByDisplayName              // users and groups: displayName, any case
 	ByMember                   // groups: members.value, exact
 	ByGroup                    // users: groups.value, exact, direct and indirect
-
-	numKeyed = int(ByMember) // the indexes before ByMember hold hashes of keys
 )
 
 // A Record is one resource as the mapping gives it: everything but its
@@ -80,6 +78,11 @@ type Record struct {
 
 	// Active is false for a user served with active=false. Groups are active.
 	Active bool
+
+	// Detached has the resource in no group, whatever Join says: a removed user
+	// who is kept inactive for a while. When it is put again, not detached, its
+	// memberships have to be joined again.
+	Detached bool
 
 	// The values that are looked up by index. Empty ones are not indexed.
 	UserName    string

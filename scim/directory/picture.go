@@ -1,101 +1,422 @@
 package directory
 
 import (
-	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // Options say where a picture lives and how it renders.
 type Options struct {
-	// Dir is the directory that the picture owns. It is made if absent.
+	// Dir is the directory that the picture owns. It is made if absent, with
+	// mode 0700; the files in it hold personal data and have mode 0600.
 	Dir string
 	// Source is the name of the source, as clients are limited by it.
 	Source string
 	// BaseURL is the URL of the SCIM endpoint without a trailing slash, for
 	// meta.location and $ref.
 	BaseURL string
-	// Keep is how many published generations are kept; at least 1.
+	// Keep is how many published generations are kept; 0 means 1.
 	Keep int
+	// KeepBytes is how much disk older generations may take beside the
+	// current one before fewer are kept; 0 means no more than four times what
+	// the current one takes, and at least 64 MiB.
+	KeepBytes int64
 	// Log takes what goes wrong with stored files; nil discards.
 	Log *slog.Logger
 }
 
 // A Picture is the durable form of one source's directory: its published
-// generations, of which the newest is served.
-type Picture struct{}
+// generations, of which the newest is served. Its methods may be called from
+// any goroutine; only one draft is sealed and published at a time.
+type Picture struct {
+	opts Options
+	log  *slog.Logger
 
-// Open reads the picture in opts.Dir, or starts an empty one.
-func Open(opts Options) (*Picture, error) { panic("directory: not built yet") }
+	current atomic.Pointer[Snapshot]
+
+	mu       sync.Mutex // guards what follows
+	manifest manifest
+	open     map[uint32]weak.Pointer[segment] // segment id -> segment, if in use
+	// unpublished are the segments written for drafts since the last Publish.
+	unpublished map[uint32]bool
+	closed      bool
+}
+
+// The manifest names the generations that are kept, oldest first. It is
+// replaced as a whole, after the segments that it names are durable: what it
+// says after a crash is true.
+type manifest struct {
+	Format      int              `json:"format"`
+	Source      string           `json:"source"`
+	BaseURL     string           `json:"baseURL"`
+	NextSegment uint32           `json:"nextSegment"`
+	Generations []generationInfo `json:"generations"`
+}
+
+type generationInfo struct {
+	Number    uint64           `json:"number"`
+	Published int64            `json:"published"` // milliseconds since 1970
+	Tag       Tag              `json:"tag"`
+	NextSeq   uint32           `json:"nextSeq"`
+	Segments  []uint32         `json:"segments"`
+	Len       [NumTypes]int    `json:"len"`
+	Counts    [NumTypes]Counts `json:"changed"`
+}
+
+const manifestName = "manifest.json"
+
+// Open reads the picture in opts.Dir, or starts an empty one. A generation
+// whose files are damaged is dropped, with a line in the log, and the one
+// before it is current then. Files that no generation names are removed.
+func Open(opts Options) (*Picture, error) {
+	p := &Picture{
+		opts: opts, log: opts.Log,
+		open: make(map[uint32]weak.Pointer[segment]), unpublished: make(map[uint32]bool),
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.opts.Keep = max(1, opts.Keep)
+	if strings.ContainsAny(opts.BaseURL, "\"\\") {
+		return nil, fmt.Errorf("opening the picture of %s: the base URL %q holds a quotation mark or backslash", opts.Source, opts.BaseURL)
+	}
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the picture's directory: %w", err)
+	}
+	if err := p.readManifest(); err != nil {
+		return nil, err
+	}
+	p.load()
+	p.removeUnused(true)
+	return p, nil
+}
+
+func (p *Picture) readManifest() error {
+	p.manifest = manifest{Format: formatVersion, Source: p.opts.Source, BaseURL: p.opts.BaseURL, NextSegment: 1}
+	path := filepath.Join(p.opts.Dir, manifestName)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the picture: %w", err)
+	}
+	var m manifest
+	switch err := json.Unmarshal(data, &m); {
+	case err != nil:
+		p.log.Error("picture is unreadable and will be rendered again", "path", path, "err", err)
+		return nil
+	case m.Format != formatVersion:
+		p.log.Warn("picture has another format and will be rendered again", "path", path, "format", m.Format, "expected", formatVersion)
+		return nil
+	case m.Source != p.opts.Source:
+		return fmt.Errorf("reading the picture: %s belongs to source %q, not %q", path, m.Source, p.opts.Source)
+	}
+	p.manifest = m
+	return nil
+}
+
+// load makes the newest whole generation current.
+func (p *Picture) load() {
+	for n := len(p.manifest.Generations); n > 0; n-- {
+		info := p.manifest.Generations[n-1]
+		s, err := p.snapshot(info)
+		if err == nil {
+			p.current.Store(s)
+			return
+		}
+		p.log.Error("generation is damaged and dropped", "source", p.opts.Source, "generation", info.Number, "err", err)
+		p.manifest.Generations = p.manifest.Generations[:n-1]
+	}
+}
+
+// snapshot opens a generation. p.mu is held, or p is not shared yet.
+func (p *Picture) snapshot(info generationInfo) (*Snapshot, error) {
+	var segments []*segment
+	for _, id := range info.Segments {
+		seg := p.open[id].Value()
+		if seg == nil {
+			var err error
+			if seg, err = openSegment(p.segmentPath(id), id); err != nil {
+				return nil, err
+			}
+			p.open[id] = weak.Make(seg)
+		}
+		segments = append(segments, seg)
+	}
+	s := newSnapshot(p.opts.Source, segments)
+	s.generation, s.published, s.tag, s.nextSeq = info.Number, info.Published, info.Tag, info.NextSeq
+	return s, nil
+}
 
 // Current is the newest published snapshot, or nil where there is none yet.
-func (p *Picture) Current() *Snapshot { panic("directory: not built yet") }
+func (p *Picture) Current() *Snapshot { return p.current.Load() }
 
-// Draft starts a draft from the newest published snapshot.
-func (p *Picture) Draft() *Draft { panic("directory: not built yet") }
-
-// Publish makes a sealed snapshot durable and then current.
-func (p *Picture) Publish(s *Snapshot) error { panic("directory: not built yet") }
-
-// At gives a kept generation.
-func (p *Picture) At(generation uint64) (*Snapshot, bool) { panic("directory: not built yet") }
-
-// Close lets go of the files. Snapshots taken before stay readable.
-func (p *Picture) Close() error { panic("directory: not built yet") }
-
-// A Tag is what the caller wants remembered with a generation.
-type Tag struct {
-	Round   uint64 // the store's round that the generation contains
-	Mapping string // fingerprint of the mapping that rendered it
+// BaseURL is the one that the stored generations were rendered with. Where it
+// is not that of the options, everything has to be put again.
+func (p *Picture) BaseURL() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.manifest.BaseURL
 }
 
-// A Snapshot is one complete picture of one source. It never changes.
-type Snapshot struct{}
-
-// Generation numbers the published snapshots of a source from 1.
-func (s *Snapshot) Generation() uint64 { panic("directory: not built yet") }
-
-// Published is when the snapshot became visible.
-func (s *Snapshot) Published() time.Time { panic("directory: not built yet") }
-
-// Tag is what was given to Seal.
-func (s *Snapshot) Tag() Tag { panic("directory: not built yet") }
-
-// Source is the name of the snapshot's source.
-func (s *Snapshot) Source() string { panic("directory: not built yet") }
-
-// Diff says what a sealed snapshot changes against the one it was drafted from.
-func (s *Snapshot) Diff() *Diff { panic("directory: not built yet") }
-
-// A Draft collects the changes of a round. It is private to one goroutine.
-type Draft struct{}
-
-// Put adds a resource, or changes it; unchanged ones are recognised at Seal.
-func (d *Draft) Put(rec Record) error { panic("directory: not built yet") }
-
-// Remove takes a resource out, and with it the memberships that name it.
-func (d *Draft) Remove(id string) { panic("directory: not built yet") }
-
-// Join makes member (a user or a group) a direct member of group. A membership
-// with an end that the sealed snapshot does not hold is dropped.
-func (d *Draft) Join(group, member string) { panic("directory: not built yet") }
-
-// Leave takes member out of group.
-func (d *Draft) Leave(group, member string) { panic("directory: not built yet") }
-
-// LeaveAll takes a resource out of every group.
-func (d *Draft) LeaveAll(member string) { panic("directory: not built yet") }
-
-// Seal ends the draft. The snapshot is not visible before Publish.
-func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, error) {
-	panic("directory: not built yet")
+// A Generation describes a kept generation.
+type Generation struct {
+	Number    uint64
+	Published time.Time
+	Tag       Tag
+	Users     int
+	Groups    int
+	Changes   [NumTypes]Counts // against the generation before it
 }
 
-// Discard drops the draft and what it wrote.
-func (d *Draft) Discard() { panic("directory: not built yet") }
+// Generations lists what is kept, newest first.
+func (p *Picture) Generations() []Generation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []Generation
+	for _, g := range slices.Backward(p.manifest.Generations) {
+		all = append(all, Generation{
+			Number: g.Number, Published: time.UnixMilli(g.Published).UTC(), Tag: g.Tag,
+			Users: g.Len[User], Groups: g.Len[Group], Changes: g.Counts,
+		})
+	}
+	return all
+}
 
-// A Diff is what one snapshot changes against another.
-type Diff struct{}
+// At gives a kept generation, and false for one that is not kept or whose
+// files can't be read.
+func (p *Picture) At(generation uint64) (*Snapshot, bool) {
+	if s := p.Current(); s != nil && s.generation == generation {
+		return s, true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, info := range p.manifest.Generations {
+		if info.Number != generation {
+			continue
+		}
+		s, err := p.snapshot(info)
+		if err != nil {
+			p.log.Error("generation can't be read", "source", p.opts.Source, "generation", generation, "err", err)
+		}
+		return s, err == nil
+	}
+	return nil, false
+}
 
-type part struct{}
-type row struct{}
+// Verify reads every byte of the current generation and reports damage.
+func (p *Picture) Verify() error {
+	if s := p.Current(); s != nil {
+		for _, seg := range s.segments {
+			if err := seg.verify(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Draft starts a draft from the newest published snapshot. A snapshot that was
+// sealed before and not published can still be read, but not published any
+// more.
+func (p *Picture) Draft() *Draft {
+	p.mu.Lock()
+	clear(p.unpublished)
+	p.removeUnused(false)
+	p.mu.Unlock()
+	base := p.Current()
+	if base == nil {
+		base = newSnapshot(p.opts.Source, nil)
+	}
+	d := newDraft(p, base, base.nextSeq)
+	d.bodies.dir = p.opts.Dir
+	return d
+}
+
+// newSegment starts the next segment file.
+func (p *Picture) newSegment() (*segmentWriter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errors.New("the picture is closed")
+	}
+	id := p.manifest.NextSegment
+	p.manifest.NextSegment++
+	p.unpublished[id] = true
+	return newSegmentWriter(p.segmentPath(id), id)
+}
+
+func (p *Picture) nextGeneration() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.manifest.Generations); n > 0 {
+		return p.manifest.Generations[n-1].Number + 1
+	}
+	return 1
+}
+
+// Publish makes a sealed snapshot durable and then current. A snapshot that
+// changes nothing only has its tag remembered. It is an error to publish a
+// snapshot that was not drafted from the current one. After an error what was
+// current is current still, and on disk too.
+func (p *Picture) Publish(s *Snapshot) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return errors.New("publishing: the picture is closed")
+	}
+	if base := p.current.Load(); s.diff == nil || s.diff.before != base && (base != nil || s.diff.before.generation != 0) {
+		return errors.New("publishing: the snapshot was not drafted from the current one")
+	}
+	for _, id := range segmentIDs(s.segments) {
+		if !p.unpublished[id] && !p.named(id) {
+			return errors.New("publishing: another draft was started since the snapshot was sealed")
+		}
+	}
+	info := generationInfo{
+		Number: s.generation, Published: s.published, Tag: s.tag, NextSeq: s.nextSeq,
+		Segments: segmentIDs(s.segments), Len: [NumTypes]int{s.Len(User), s.Len(Group)}, Counts: s.diff.Counts,
+	}
+	if err := p.record(info); err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	p.makeCurrent(s)
+	return nil
+}
+
+// record makes a generation the manifest's last, or replaces the last where it
+// has the same number. p.mu is held.
+func (p *Picture) record(info generationInfo) error {
+	next := p.manifest
+	next.BaseURL = p.opts.BaseURL
+	next.Generations = slices.Clone(next.Generations)
+	if n := len(next.Generations); n > 0 && next.Generations[n-1].Number == info.Number {
+		info.Counts = next.Generations[n-1].Counts
+		next.Generations[n-1] = info
+	} else {
+		next.Generations = append(next.Generations, info)
+	}
+	p.trim(&next)
+	data, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(p.opts.Dir, manifestName), data); err != nil {
+		return err
+	}
+	p.manifest = next
+	return nil
+}
+
+// makeCurrent shows a snapshot that the manifest has as its last. p.mu is held.
+func (p *Picture) makeCurrent(s *Snapshot) {
+	for _, seg := range s.segments {
+		p.open[seg.id] = weak.Make(seg)
+	}
+	p.current.Store(s)
+	clear(p.unpublished)
+	p.removeUnused(false)
+}
+
+// named says whether a kept generation has the segment. p.mu is held.
+func (p *Picture) named(segment uint32) bool {
+	return slices.ContainsFunc(p.manifest.Generations, func(g generationInfo) bool {
+		return slices.Contains(g.Segments, segment)
+	})
+}
+
+func segmentIDs(segments []*segment) []uint32 {
+	ids := make([]uint32, len(segments))
+	for i, seg := range segments {
+		ids[i] = seg.id
+	}
+	return ids
+}
+
+// trim drops the oldest generations above the number, or the disk, that may be
+// kept.
+func (p *Picture) trim(m *manifest) {
+	if n := len(m.Generations); n > p.opts.Keep {
+		m.Generations = m.Generations[n-p.opts.Keep:]
+	}
+	counted := make(map[uint32]bool)
+	var current, older int64
+	for i, g := range slices.Backward(m.Generations) {
+		for _, id := range g.Segments {
+			if counted[id] {
+				continue
+			}
+			counted[id] = true
+			info, err := os.Stat(p.segmentPath(id))
+			if err != nil {
+				continue
+			}
+			if i == len(m.Generations)-1 {
+				current += info.Size()
+			} else {
+				older += info.Size()
+			}
+		}
+		limit := p.opts.KeepBytes
+		if limit == 0 {
+			limit = max(4*current, 64<<20)
+		}
+		if older > limit {
+			m.Generations = m.Generations[i+1:]
+			return
+		}
+	}
+}
+
+// removeUnused removes the segments that no generation and no draft has, and
+// at the start the temporary files that a crash left. p.mu is held, or p is not
+// shared yet.
+func (p *Picture) removeUnused(start bool) {
+	files, err := os.ReadDir(p.opts.Dir)
+	if err != nil {
+		p.log.Warn("picture's directory can't be read", "path", p.opts.Dir, "err", err)
+		return
+	}
+	for _, f := range files {
+		name := f.Name()
+		var id uint32
+		if _, err := fmt.Sscanf(name, "%d.segment", &id); err == nil && name == segmentName(id) {
+			if !p.named(id) && !p.unpublished[id] {
+				p.remove(name)
+				delete(p.open, id)
+			}
+		} else if start && strings.HasSuffix(name, tempSuffix) {
+			p.remove(name)
+		}
+	}
+}
+
+func (p *Picture) remove(name string) {
+	if err := os.Remove(filepath.Join(p.opts.Dir, name)); err != nil {
+		p.log.Warn("unused file can't be removed", "path", filepath.Join(p.opts.Dir, name), "err", err)
+	}
+}
+
+func segmentName(id uint32) string { return fmt.Sprintf("%08d.segment", id) }
+
+func (p *Picture) segmentPath(id uint32) string { return filepath.Join(p.opts.Dir, segmentName(id)) }
+
+// Close ends the picture. Snapshots taken before stay readable.
+func (p *Picture) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	return nil
+}

@@ -1,7 +1,9 @@
 package directory
 
 import (
-	"iter"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,102 +18,148 @@ import (
 // byte is used. They must not be changed.
 type View struct {
 	parts []part
+	total [NumTypes]int
+}
+
+// A part is one source's snapshot and where its lists begin in the view.
+type part struct {
+	snap  *Snapshot
+	start [NumTypes]int
 }
 
 // NewView puts snapshots side by side, in the given order.
-func NewView(snapshots ...*Snapshot) *View { panic("directory: not built yet") }
+func NewView(snapshots ...*Snapshot) *View {
+	v := &View{}
+	for _, s := range snapshots {
+		v.parts = append(v.parts, part{s, v.total})
+		for t := range Type(NumTypes) {
+			v.total[t] += s.Len(t)
+		}
+	}
+	return v
+}
 
 // Only gives the view restricted to the named sources.
-func (v *View) Only(sources ...string) *View { panic("directory: not built yet") }
+func (v *View) Only(sources ...string) *View {
+	var kept []*Snapshot
+	for _, p := range v.parts {
+		if slices.Contains(sources, p.snap.source) {
+			kept = append(kept, p.snap)
+		}
+	}
+	return NewView(kept...)
+}
 
-// ID names the view's snapshots, so that the same view can be had again later
-// (see [Library.View]): sources and generations. It is not secret and not long.
-func (v *View) ID() string { panic("directory: not built yet") }
+// Snapshots are the view's snapshots in its order.
+func (v *View) Snapshots() []*Snapshot {
+	snaps := make([]*Snapshot, len(v.parts))
+	for i, p := range v.parts {
+		snaps[i] = p.snap
+	}
+	return snaps
+}
+
+// ID names the view's snapshots, source by source with their generations, so
+// that the same view can be had again later ([Library.ByID]). Two views with
+// one ID hold the same resources with the same bytes.
+func (v *View) ID() string {
+	var b strings.Builder
+	for i, p := range v.parts {
+		if i > 0 {
+			b.WriteByte('+')
+		}
+		fmt.Fprintf(&b, "%s.%d", p.snap.source, p.snap.generation)
+	}
+	return b.String()
+}
 
 // Len is the number of resources of a type.
-func (v *View) Len(t Type) int { panic("directory: not built yet") }
+func (v *View) Len(t Type) int { return v.total[t] }
 
 // At gives the resource at position i. It panics when i is out of range.
-func (v *View) At(t Type, i int) Resource { panic("directory: not built yet") }
+func (v *View) At(t Type, i int) Resource {
+	for k := len(v.parts) - 1; k >= 0; k-- {
+		if p := v.parts[k]; i >= p.start[t] {
+			r := p.snap.at(t, i-p.start[t])
+			r.pos = i
+			return r
+		}
+	}
+	panic(fmt.Sprintf("directory: %s %d of %d", t, i, v.total[t]))
+}
 
 // ByID finds the resource of any type with the given id (case-exact).
-func (v *View) ByID(id string) (Resource, bool) { panic("directory: not built yet") }
+func (v *View) ByID(id string) (Resource, bool) {
+	for _, p := range v.parts {
+		if r, ok := p.snap.ByID(id); ok {
+			r.pos += p.start[r.typ]
+			return r, true
+		}
+	}
+	return Resource{}, false
+}
 
 // Find gives the positions, ascending, of the resources of type t that hold
 // key in the index. It may give a few more (hashes collide): the caller checks
 // each against its own predicate. It never gives fewer.
-func (v *View) Find(t Type, ix Index, key string) []int { panic("directory: not built yet") }
+func (v *View) Find(t Type, ix Index, key string) []int {
+	return v.gather(t, func(s *Snapshot) []int { return s.find(t, ix, key) })
+}
 
 // ModifiedSince gives the positions, ascending, of the resources of type t
 // whose lastModified is at or after the given time.
-func (v *View) ModifiedSince(t Type, since time.Time) []int { panic("directory: not built yet") }
+func (v *View) ModifiedSince(t Type, since time.Time) []int {
+	// A time between two milliseconds is before the later one.
+	milli := since.UnixMilli()
+	if since.After(time.UnixMilli(milli)) {
+		milli++
+	}
+	return v.gather(t, func(s *Snapshot) []int { return s.modifiedSince(t, milli) })
+}
+
+func (v *View) gather(t Type, find func(*Snapshot) []int) []int {
+	var all []int
+	for _, p := range v.parts {
+		for _, i := range find(p.snap) {
+			all = append(all, p.start[t]+i)
+		}
+	}
+	return all
+}
 
 // LastModified is the time of the latest change to anything in the view,
-// removals included.
-func (v *View) LastModified() time.Time { panic("directory: not built yet") }
+// removals included. It is zero for a view without snapshots.
+func (v *View) LastModified() time.Time {
+	var latest time.Time
+	for _, p := range v.parts {
+		if at := p.snap.Published(); at.After(latest) {
+			latest = at
+		}
+	}
+	return latest
+}
 
 // Pieces appends to dst the byte slices that, put together, are the JSON
 // objects of the resources i to j-1 with a comma between them, and returns
 // dst. Where resources lie together in a file they come as one slice.
-func (v *View) Pieces(dst [][]byte, t Type, i, j int) [][]byte { panic("directory: not built yet") }
-
-// A Resource is one resource of a view. The zero Resource is not valid.
-type Resource struct {
-	snap *Snapshot
-	row  row
+func (v *View) Pieces(dst [][]byte, t Type, i, j int) [][]byte {
+	before := len(dst)
+	for k, p := range v.parts {
+		start, end := p.start[t], v.total[t]
+		if k+1 < len(v.parts) {
+			end = v.parts[k+1].start[t]
+		}
+		if from, to := max(i, start), min(j, end); from < to {
+			dst = p.snap.pieces(dst, t, from-start, to-start)
+		}
+	}
+	if len(dst) == before {
+		return dst
+	}
+	// Every resource came with a comma after it; the last is not followed.
+	last := &dst[len(dst)-1]
+	if *last = (*last)[:len(*last)-1]; len(*last) == 0 {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
 }
-
-// Type is the resource's type.
-func (r Resource) Type() Type { panic("directory: not built yet") }
-
-// ID is the resource's SCIM id.
-func (r Resource) ID() string { panic("directory: not built yet") }
-
-// Source is the name of the source that the resource comes from.
-func (r Resource) Source() string { panic("directory: not built yet") }
-
-// Position is the resource's position in the view it was taken from.
-func (r Resource) Position() int { panic("directory: not built yet") }
-
-// LastModified is meta.lastModified: when the resource's present form became
-// visible in the endpoint, in whole milliseconds, UTC.
-func (r Resource) LastModified() time.Time { panic("directory: not built yet") }
-
-// Version is meta.version: a weak entity tag, `W/"…"`, of the resource's
-// content.
-func (r Resource) Version() string { panic("directory: not built yet") }
-
-// Pieces appends to dst the slices that together are the resource's JSON.
-func (r Resource) Pieces(dst [][]byte) [][]byte { panic("directory: not built yet") }
-
-// AppendJSON appends the resource's JSON to dst.
-func (r Resource) AppendJSON(dst []byte) []byte { panic("directory: not built yet") }
-
-// Head is the JSON of the resource's attributes without braces and without
-// groups, members and meta: the mapping's [Record.Body]. The first attribute is
-// schemas, the second id.
-func (r Resource) Head() []byte { panic("directory: not built yet") }
-
-// Links is the JSON array of a user's groups or a group's members, with its
-// brackets, as slices appended to dst. It appends nothing where there are none.
-func (r Resource) Links(dst [][]byte) [][]byte { panic("directory: not built yet") }
-
-// LinksName is the name of the attribute that Links holds: "groups" for a user,
-// "members" for a group.
-func (r Resource) LinksName() string { panic("directory: not built yet") }
-
-// Meta is the JSON object of the resource's meta attribute, with its braces.
-func (r Resource) Meta() []byte { panic("directory: not built yet") }
-
-// Linked says whether the resource's groups or members (a user's groups, direct
-// and indirect; a group's direct members) name the resource with the given id.
-// It costs a look-up, not a scan.
-func (r Resource) Linked(id string) bool { panic("directory: not built yet") }
-
-// Elements gives the JSON objects in Links one by one.
-func (r Resource) Elements() iter.Seq[[]byte] { panic("directory: not built yet") }
-
-// Attribute gives the JSON value of a top-level attribute, by its exact name as
-// rendered, or nil where the resource has none. For groups and members it may
-// copy; prefer Links, Linked and Elements.
-func (r Resource) Attribute(name string) []byte { panic("directory: not built yet") }

@@ -1,0 +1,132 @@
+package directory
+
+import "iter"
+
+// A Diff is what one snapshot changes against another.
+type Diff struct {
+	Counts [NumTypes]Counts
+
+	before, after *Snapshot
+	entries       []diffEntry
+}
+
+// Counts says how many resources of a type changed, and how. A resource is
+// counted once.
+type Counts struct {
+	Added       int `json:"added"`
+	Changed     int `json:"changed"` // other than by becoming active or inactive
+	Removed     int `json:"removed"`
+	Deactivated int `json:"deactivated"` // active before, inactive now
+	Reactivated int `json:"reactivated"`
+}
+
+// Lost is how many resources clients would no longer see as active: what the
+// guard counts.
+func (c Counts) Lost() int { return c.Removed + c.Deactivated }
+
+// A ChangeKind says what became of a resource.
+type ChangeKind uint8
+
+// The kinds of change.
+const (
+	Added ChangeKind = iota
+	Changed
+	Removed
+	Deactivated
+	Reactivated
+)
+
+// String gives the kind in the words of logs and reports.
+func (k ChangeKind) String() string {
+	return [...]string{"added", "changed", "removed", "deactivated", "reactivated"}[k]
+}
+
+type diffEntry struct {
+	ref  ref
+	kind ChangeKind
+}
+
+// A ResourceChange is one resource's change. Before is not valid for an added
+// one, After not for a removed one.
+type ResourceChange struct {
+	Kind          ChangeKind
+	Type          Type
+	Before, After Resource
+}
+
+// Empty says whether nothing changed that a client could see.
+func (d *Diff) Empty() bool { return len(d.entries) == 0 }
+
+// Changes gives each change, users first.
+func (d *Diff) Changes() iter.Seq[ResourceChange] {
+	return func(yield func(ResourceChange) bool) {
+		for _, e := range d.entries {
+			c := ResourceChange{Kind: e.kind, Type: e.ref.typ()}
+			c.Before, _ = d.before.byRef(e.ref)
+			c.After, _ = d.after.byRef(e.ref)
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+func (d *Diff) add(r ref, kind ChangeKind) {
+	d.entries = append(d.entries, diffEntry{r, kind})
+	c := &d.Counts[r.typ()]
+	switch kind {
+	case Added:
+		c.Added++
+	case Changed:
+		c.Changed++
+	case Removed:
+		c.Removed++
+	case Deactivated:
+		c.Deactivated++
+	case Reactivated:
+		c.Reactivated++
+	}
+}
+
+// Compare gives the diff between any two snapshots of one source. It reads
+// every row of both.
+func Compare(before, after *Snapshot) *Diff {
+	d := &Diff{before: before, after: after}
+	for t := range Type(NumTypes) {
+		i, j := 0, 0
+		for i < before.Len(t) || j < after.Len(t) {
+			var a, b Resource
+			if i < before.Len(t) {
+				a = before.at(t, i)
+			}
+			if j < after.Len(t) {
+				b = after.at(t, j)
+			}
+			switch {
+			case b.rec == nil || a.rec != nil && a.rec.seq < b.rec.seq:
+				d.add(a.ref(), Removed)
+				i++
+			case a.rec == nil || b.rec.seq < a.rec.seq:
+				d.add(b.ref(), Added)
+				j++
+			default:
+				if a.rec.hash != b.rec.hash {
+					d.add(a.ref(), changeKind(a.Active(), b.Active()))
+				}
+				i++
+				j++
+			}
+		}
+	}
+	return d
+}
+
+func changeKind(wasActive, isActive bool) ChangeKind {
+	switch {
+	case wasActive && !isActive:
+		return Deactivated
+	case !wasActive && isActive:
+		return Reactivated
+	}
+	return Changed
+}

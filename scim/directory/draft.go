@@ -1,0 +1,248 @@
+package directory
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Draft collects the changes of a round against the snapshot that it starts
+// from. It is private to one goroutine. Nothing of it is visible to anybody
+// before its sealed snapshot is published; a draft that is given up costs
+// nothing but its memory.
+type Draft struct {
+	picture *Picture
+	base    *Snapshot // what the draft starts from; never nil
+	nextSeq uint32
+
+	entries []entry
+	byID    map[string]int32 // id -> entry
+	byRef   map[ref]int32    // ref -> entry
+	bodies  spool
+
+	ops     map[ref][]memberOp // group -> its changes of membership, in order
+	pending []pendingOp        // those that name a resource not known yet
+}
+
+// An entry is what the draft has on one resource.
+type entry struct {
+	ref      ref
+	gone     bool
+	known    bool // in the base
+	inactive bool
+	detached bool
+
+	off        int64 // of the body, in bodies
+	size       uint32
+	idOff      uint32
+	idLen      uint16
+	display    uint32
+	displayLen uint32
+	keys       [numKeys]uint64 // hashes; 0: none. keyEmail is the first e-mail
+	emails     []uint64        // the further ones
+	created    int64           // milliseconds; 0: not said
+}
+
+type memberOp struct {
+	member ref
+	kind   opKind
+}
+
+type opKind uint8
+
+const (
+	opLeave opKind = iota
+	opJoin
+	opShow // the element has to be rendered again
+)
+
+type pendingOp struct {
+	group, member string
+	kind          opKind
+}
+
+func newDraft(p *Picture, base *Snapshot, nextSeq uint32) *Draft {
+	return &Draft{
+		picture: p, base: base, nextSeq: nextSeq,
+		byID: make(map[string]int32), byRef: make(map[ref]int32),
+		ops: make(map[ref][]memberOp),
+	}
+}
+
+// Put adds a resource, or changes it. Its memberships stay as they are, unless
+// the record is detached. It is an error for an id to change its type, and for
+// a record to be malformed; the draft is as before then.
+func (d *Draft) Put(rec Record) error {
+	if err := checkRecord(&rec); err != nil {
+		return err
+	}
+	base, known := d.base.ByID(rec.ID)
+	i, drafted := d.byID[rec.ID]
+	switch {
+	case known && base.typ != rec.Type, drafted && !known && d.entries[i].ref.typ() != rec.Type:
+		return fmt.Errorf("putting %s %s: the id belongs to a resource of another type", rec.Type, rec.ID)
+	case known && !drafted && base.holds(&rec):
+		return nil
+	}
+	e := entry{known: known, inactive: !rec.Active, detached: rec.Detached}
+	switch {
+	case known:
+		e.ref = base.ref()
+	case drafted:
+		e.ref = d.entries[i].ref
+	case d.nextSeq > maxSeq:
+		return errors.New("putting a resource: the source has used up its sequence numbers; start it with a new state directory")
+	default:
+		e.ref = makeRef(d.nextSeq, rec.Type)
+		d.nextSeq++
+	}
+	e.fill(&rec)
+	var err error
+	if e.off, err = d.bodies.add(rec.Body); err != nil {
+		return fmt.Errorf("keeping a body: %w", err)
+	}
+	d.set(rec.ID, e)
+	return nil
+}
+
+// fill takes from the record what is not its body.
+func (e *entry) fill(rec *Record) {
+	e.size = uint32(len(rec.Body))
+	id := topLevel(rec.Body, "id")
+	e.idOff, e.idLen = uint32(offsetIn(rec.Body, id))+1, uint16(len(id)-2)
+	if name := topLevel(rec.Body, "displayName"); name != nil {
+		e.display, e.displayLen = uint32(offsetIn(rec.Body, name)), uint32(len(name))
+	}
+	for key, value := range map[int]string{
+		keyID: rec.ID, keyUserName: Fold(rec.UserName),
+		keyExternalID: rec.ExternalID, keyDisplayName: Fold(rec.DisplayName),
+	} {
+		if value != "" {
+			e.keys[key] = keyHash(value)
+		}
+	}
+	for _, email := range rec.Emails {
+		switch h := keyHash(Fold(email)); {
+		case email == "":
+		case e.keys[keyEmail] == 0:
+			e.keys[keyEmail] = h
+		default:
+			e.emails = append(e.emails, h)
+		}
+	}
+	if !rec.Created.IsZero() {
+		e.created = rec.Created.UnixMilli()
+	}
+}
+
+// offsetIn gives where part, a sub-slice of whole, begins.
+func offsetIn(whole, part []byte) int { return cap(whole) - cap(part) }
+
+// checkRecord refuses what would make invalid JSON, or an id that a URL could
+// not carry.
+func checkRecord(rec *Record) error {
+	switch {
+	case rec.Type >= NumTypes:
+		return fmt.Errorf("putting %s: no such resource type", rec.Type)
+	case rec.ID == "" || len(rec.ID) > 1<<10 || strings.ContainsFunc(rec.ID, notUnreserved):
+		return fmt.Errorf("putting %s %q: an id is made of letters, digits and -._~", rec.Type, rec.ID)
+	case len(rec.Body) > 1<<24:
+		return fmt.Errorf("putting %s %s: a body of %d bytes is too large", rec.Type, rec.ID, len(rec.Body))
+	case !bytes.HasPrefix(rec.Body, []byte(`"schemas":[`)):
+		return fmt.Errorf("putting %s %s: the body does not begin with schemas", rec.Type, rec.ID)
+	case string(topLevel(rec.Body, "id")) != `"`+rec.ID+`"`:
+		return fmt.Errorf("putting %s %s: the body has another id", rec.Type, rec.ID)
+	}
+	return nil
+}
+
+// notUnreserved says whether a rune is none that RFC 3986 §2.3 lets stand in a
+// URL unescaped.
+func notUnreserved(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune("-._~", r)
+}
+
+// holds says whether a record is what the resource has already.
+func (r Resource) holds(rec *Record) bool {
+	return bytes.Equal(r.Head(), rec.Body) && r.Active() == rec.Active && r.detached() == rec.Detached &&
+		(rec.Created.IsZero() || string(r.created()) == string(appendTime(nil, rec.Created.UnixMilli())))
+}
+
+func (r Resource) detached() bool { return r.rec.flags&flagDetached != 0 }
+
+// Remove takes a resource out, and with it the memberships that name it. An
+// unknown id is nothing to remove.
+func (d *Draft) Remove(id string) {
+	e := entry{gone: true}
+	if base, ok := d.base.ByID(id); ok {
+		e.known, e.ref = true, base.ref()
+	} else if i, ok := d.byID[id]; ok {
+		e.ref = d.entries[i].ref
+	} else {
+		return
+	}
+	d.set(id, e)
+}
+
+// set keeps an entry, in the place of an earlier one.
+func (d *Draft) set(id string, e entry) {
+	if i, ok := d.byID[id]; ok {
+		d.entries[i] = e
+		return
+	}
+	d.byID[id] = int32(len(d.entries))
+	d.byRef[e.ref] = int32(len(d.entries))
+	d.entries = append(d.entries, e)
+}
+
+// Join makes member (a user or a group) a direct member of group. A membership
+// with an end that the sealed snapshot does not hold, or holds detached, is
+// dropped.
+func (d *Draft) Join(group, member string) { d.member(group, member, opJoin) }
+
+// Leave takes member out of group. What is no membership is left alone.
+func (d *Draft) Leave(group, member string) { d.member(group, member, opLeave) }
+
+func (d *Draft) member(group, member string, kind opKind) {
+	g, ok := d.resolve(group)
+	m, ok2 := d.resolve(member)
+	if !ok || !ok2 {
+		// Perhaps its Put is still to come.
+		d.pending = append(d.pending, pendingOp{group, member, kind})
+		return
+	}
+	d.op(g, m, kind)
+}
+
+func (d *Draft) op(group, member ref, kind opKind) {
+	if group.typ() == Group {
+		d.ops[group] = append(d.ops[group], memberOp{member, kind})
+	}
+}
+
+func (d *Draft) resolve(id string) (ref, bool) {
+	if i, ok := d.byID[id]; ok {
+		return d.entries[i].ref, true
+	}
+	r, ok := d.base.ByID(id)
+	if !ok {
+		return 0, false
+	}
+	return r.ref(), true
+}
+
+// entry gives what the draft has on a resource, or nil.
+func (d *Draft) entry(r ref) *entry {
+	if i, ok := d.byRef[r]; ok {
+		return &d.entries[i]
+	}
+	return nil
+}
+
+// Discard drops the draft and what it wrote.
+func (d *Draft) Discard() { d.bodies.close() }

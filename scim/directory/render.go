@@ -1,0 +1,358 @@
+package directory
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+)
+
+// write renders what is affected into a segment. It gives nil where nothing
+// has to be written.
+func (s *sealer) write() (*segment, error) {
+	if len(s.affected) == 0 && s.base.generation > 0 {
+		return nil, nil
+	}
+	w, err := s.picture.newSegment()
+	if err != nil {
+		return nil, fmt.Errorf("writing the picture: %w", err)
+	}
+	s.w = w
+	for t := range Type(NumTypes) {
+		for i, r := range s.affected {
+			if i&0xfff == 0 && s.ctx.Err() != nil {
+				w.discard()
+				return nil, s.ctx.Err()
+			}
+			if r.typ() == t {
+				s.writeResource(r)
+			}
+		}
+	}
+	if w.err == nil && len(w.rows[User])+len(w.rows[Group]) == 0 && s.base.generation > 0 {
+		w.discard()
+		return nil, nil
+	}
+	seg, err := w.finish()
+	if err != nil {
+		return nil, fmt.Errorf("writing the picture: %w", err)
+	}
+	return seg, nil
+}
+
+// A rendering is a row being made.
+type rendering struct {
+	ref   ref
+	entry *entry // nil: the attributes are those of base
+	base  Resource
+	known bool // base is valid
+
+	head     []byte
+	parents  []ref
+	indirect []ref
+}
+
+func (s *sealer) writeResource(r ref) {
+	v := rendering{ref: r, entry: s.entry(r)}
+	v.base, v.known = s.base.byRef(r)
+	if v.entry != nil && v.entry.gone {
+		if v.known {
+			s.w.add(r.typ(), rowRecord{seq: r.seq(), flags: flagTombstone})
+			s.diff.add(r, Removed)
+		}
+		return
+	}
+	if v.entry != nil {
+		v.head = s.body(v.entry)
+	} else {
+		v.head = v.base.Head()
+	}
+	v.parents = s.parents(r)
+	if r.typ() == User {
+		v.indirect = s.indirect(v.parents)
+		s.writeUser(&v)
+	} else {
+		s.writeGroup(&v)
+	}
+}
+
+// writeUser writes a user unless she is as she was.
+func (s *sealer) writeUser(v *rendering) {
+	links := s.renderGroups(v)
+	row := rowRecord{hash: hash64(v.head) + hash64(links)}
+	same := v.known && row.hash == v.base.rec.hash && bytes.Equal(v.head, v.base.Head())
+	if same && s.sameFlags(v) {
+		return
+	}
+	s.begin(v, &row)
+	if len(links) > 0 {
+		s.w.body(linksLabel[User])
+		s.w.body(links)
+	}
+	s.end(v, &row, !same)
+}
+
+// renderGroups gives the JSON array of a user's groups, nil where it is empty.
+func (s *sealer) renderGroups(v *rendering) []byte {
+	var b []byte
+	for _, g := range v.parents {
+		b = append(append(b, ','), s.showGroup(g, true)...)
+	}
+	for _, g := range v.indirect {
+		b = append(append(b, ','), s.showGroup(g, false)...)
+	}
+	if b == nil {
+		return nil
+	}
+	b[0] = '['
+	return append(b, ']')
+}
+
+// showGroup gives a group as it stands in its members' groups.
+func (s *sealer) showGroup(g ref, direct bool) []byte {
+	key := shownKey{g, direct}
+	b, ok := s.shown[key]
+	if !ok {
+		kind := "indirect"
+		if direct {
+			kind = "direct"
+		}
+		b = s.element(nil, g, kind)
+		s.shown[key] = b
+	}
+	return b
+}
+
+// element appends an element of groups or members (RFC 7643 §4.1.2, §4.2).
+func (s *sealer) element(dst []byte, r ref, kind string) []byte {
+	id, display := s.name(r)
+	dst = append(append(append(dst, `{"value":"`...), id...), `","$ref":"`...)
+	dst = append(append(dst, s.picture.opts.BaseURL...), r.typ().Endpoint()...)
+	dst = append(append(append(dst, '/'), id...), '"')
+	if display != nil {
+		dst = append(append(dst, `,"display":`...), display...)
+	}
+	return append(append(append(dst, `,"type":"`...), kind...), `"}`...)
+}
+
+// sameFlags says whether the entry, if there is one, has the base's flags.
+func (s *sealer) sameFlags(v *rendering) bool {
+	return v.entry == nil || v.entry.inactive != v.base.Active() && v.entry.detached == v.base.detached()
+}
+
+// begin writes a row's attributes.
+func (s *sealer) begin(v *rendering, row *rowRecord) {
+	row.off, row.seq = s.w.off, v.ref.seq()
+	s.w.body([]byte{'{'})
+	s.w.body(v.head)
+	row.head = uint32(1 + len(v.head))
+	row.links = uint32(len(s.w.links))
+	row.direct = uint32(len(v.parents))
+	row.total = uint32(len(v.parents) + len(v.indirect))
+	s.w.links = append(append(s.w.links, v.parents...), v.indirect...)
+	if e := v.entry; e != nil {
+		row.idOff, row.idLen = e.idOff+1, e.idLen
+		if e.displayLen > 0 {
+			row.display, row.displayLen = e.display+1, e.displayLen
+		}
+		if e.inactive {
+			row.flags |= flagInactive
+		}
+		if e.detached {
+			row.flags |= flagDetached
+		}
+		return
+	}
+	base := v.base.rec
+	row.idOff, row.idLen, row.display, row.displayLen = base.idOff, base.idLen, base.display, base.displayLen
+	row.flags |= base.flags & (flagInactive | flagDetached)
+}
+
+// end writes a row's meta, and the row.
+func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
+	row.modified = s.now
+	if !visible {
+		row.modified = v.base.rec.modified
+	}
+	tail := append([]byte(nil), metaLabel...)
+	tail = append(tail, metaOpen[v.ref.typ()]...)
+	switch {
+	case v.entry != nil && v.entry.created != 0:
+		tail = appendTime(tail, v.entry.created)
+	case v.known:
+		tail = append(tail, v.base.created()...)
+	default:
+		tail = appendTime(tail, s.now)
+	}
+	tail = append(appendTime(append(tail, `","lastModified":"`...), row.modified), `","location":"`...)
+	id, _ := s.name(v.ref)
+	tail = append(append(append(tail, s.picture.opts.BaseURL...), v.ref.typ().Endpoint()...), '/')
+	tail = fmt.Appendf(append(tail, id...), `","version":"W/\"%016x\""}}`, row.hash)
+	s.w.body(tail)
+	row.tail = uint32(len(tail))
+	row.size = uint32(s.w.off - row.off)
+	s.w.body(comma)
+	s.index(v, s.w.add(v.ref.typ(), *row))
+	if !visible {
+		return
+	}
+	if !v.known {
+		s.diff.add(v.ref, Added)
+		return
+	}
+	s.diff.add(v.ref, changeKind(v.base.Active(), row.flags&flagInactive == 0))
+}
+
+// index has the row found under its keys. A row whose attributes did not change
+// takes them from the row it follows.
+func (s *sealer) index(v *rendering, row uint32) {
+	keys := &s.w.keys[v.ref.typ()]
+	if v.entry == nil {
+		v.base.eachKey(func(key int, hash uint64) {
+			keys[key] = append(keys[key], keyEntry{hash, row})
+		})
+		return
+	}
+	for k, hash := range v.entry.keys {
+		if hash != 0 {
+			keys[k] = append(keys[k], keyEntry{hash, row})
+		}
+	}
+	for _, hash := range v.entry.emails {
+		keys[keyEmail] = append(keys[keyEmail], keyEntry{hash, row})
+	}
+}
+
+// writeGroup writes a group unless it is as it was. A group whose own groups
+// changed is written again for their sake, although nobody sees a difference.
+func (s *sealer) writeGroup(v *rendering) {
+	ops := s.ops[v.ref]
+	same := v.known && len(ops) == 0 && bytes.Equal(v.head, v.base.Head())
+	if same && s.sameFlags(v) && slices.Equal(v.parents, v.base.parents()) {
+		return
+	}
+	plan := s.planChunks(v, ops)
+	scattered := slices.ContainsFunc(plan, func(p plannedChunk) bool { return p.members == nil })
+	row := rowRecord{hash: hash64(v.head), chunk: uint32(len(s.w.chunkRefs)), chunks: uint32(len(plan))}
+	if scattered {
+		row.flags = flagScattered
+		s.writeChunks(plan, &row, nil) // before the row's own bytes
+	}
+	s.begin(v, &row)
+	if len(plan) > 0 {
+		s.w.body(linksLabel[Group])
+		s.w.body([]byte{'['})
+		if !scattered {
+			s.writeChunks(plan, &row, comma)
+		}
+		s.w.body([]byte{']'})
+	}
+	s.end(v, &row, !same)
+}
+
+// A plannedChunk is a chunk that stays where it is (old), or the members of
+// one to be written.
+type plannedChunk struct {
+	old     chunkRef
+	sum     uint64
+	members []ref
+}
+
+// planChunks says of which chunks a group's members will be made: all new ones
+// for a group of ordinary size, and for a big one only those that changed.
+func (s *sealer) planChunks(v *rendering, ops []memberOp) []plannedChunk {
+	count := len(ops)
+	if v.known {
+		for _, c := range v.base.chunkRecords() {
+			count += int(c.count)
+		}
+	}
+	var plan []plannedChunk
+	if count <= rebuildLimit || !v.known || v.base.rec.chunks == 0 {
+		return cut(plan, slices.Collect(s.members(v.ref)))
+	}
+	for i := range int(v.base.rec.chunks) {
+		seg, c := v.base.chunkAt(i)
+		// The operations on members up to the next chunk's first are this one's.
+		n := len(ops)
+		if i+1 < int(v.base.rec.chunks) {
+			nextSeg, next := v.base.chunkAt(i + 1)
+			first := nextSeg.members[next.members]
+			n, _ = slices.BinarySearchFunc(ops, first, func(op memberOp, m ref) int { return int(int64(op.member) - int64(m)) })
+		}
+		if n == 0 {
+			plan = append(plan, plannedChunk{old: v.base.seg.chunkRefs[int(v.base.rec.chunk)+i], sum: c.sum})
+			continue
+		}
+		plan = cut(plan, applyOps(c.refs(seg), ops[:n]))
+		ops = ops[n:]
+	}
+	return plan
+}
+
+// applyOps gives the members after the operations, both ascending.
+func applyOps(members []ref, ops []memberOp) []ref {
+	var result []ref
+	for len(members) > 0 || len(ops) > 0 {
+		switch {
+		case len(ops) == 0 || len(members) > 0 && members[0] < ops[0].member:
+			result = append(result, members[0])
+			members = members[1:]
+			continue
+		case len(members) > 0 && members[0] == ops[0].member:
+			members = members[1:]
+			if ops[0].kind != opLeave {
+				result = append(result, ops[0].member)
+			}
+		case ops[0].kind == opJoin:
+			result = append(result, ops[0].member)
+		}
+		ops = ops[1:]
+	}
+	return result
+}
+
+// cut appends chunks for the members to the plan.
+func cut(plan []plannedChunk, members []ref) []plannedChunk {
+	for len(members) > 2*chunkSize {
+		plan = append(plan, plannedChunk{members: members[:chunkSize]})
+		members = members[chunkSize:]
+	}
+	if len(members) > 0 {
+		plan = append(plan, plannedChunk{members: members})
+	}
+	return plan
+}
+
+// writeChunks writes the new ones among the chunks, with sep between them, and
+// the row's references to all of them.
+func (s *sealer) writeChunks(plan []plannedChunk, row *rowRecord, sep []byte) {
+	for i, p := range plan {
+		row.hash += p.sum
+		if p.members == nil {
+			s.w.chunkRefs = append(s.w.chunkRefs, p.old)
+			continue
+		}
+		if i > 0 {
+			s.w.body(sep)
+		}
+		c := s.writeChunk(p.members)
+		row.hash += c.sum
+		s.w.addChunk(c)
+	}
+}
+
+// writeChunk writes the elements of some members.
+func (s *sealer) writeChunk(members []ref) chunkRecord {
+	c := chunkRecord{off: s.w.off, count: uint32(len(members)), members: uint32(len(s.w.members))}
+	s.w.members = append(s.w.members, members...)
+	for i, m := range members {
+		if i > 0 {
+			s.w.body(comma)
+		}
+		s.scratch = s.element(s.scratch[:0], m, m.typ().String())
+		c.sum += hash64(s.scratch)
+		s.w.body(s.scratch)
+	}
+	c.size = uint32(s.w.off - c.off)
+	return c
+}

@@ -1,0 +1,272 @@
+package directory
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+)
+
+// A Resource is one resource of a snapshot. The zero Resource is not valid.
+// Its bytes are subject to what [View] says of them.
+type Resource struct {
+	snap *Snapshot
+	seg  *segment
+	rec  *rowRecord
+	typ  Type
+	pos  int
+}
+
+// The names of the attributes that the directory adds, as they stand before
+// their values.
+var (
+	linksLabel = [NumTypes][]byte{User: []byte(`,"groups":`), Group: []byte(`,"members":`)}
+	metaLabel  = []byte(`,"meta":`)
+)
+
+// Type is the resource's type.
+func (r Resource) Type() Type { return r.typ }
+
+// ID is the resource's SCIM id.
+func (r Resource) ID() string { return string(r.id()) }
+
+// Source is the name of the source that the resource comes from.
+func (r Resource) Source() string { return r.snap.source }
+
+// Position is the resource's position in the view it was taken from.
+func (r Resource) Position() int { return r.pos }
+
+// Active is false for a user with active=false.
+func (r Resource) Active() bool { return r.rec.flags&flagInactive == 0 }
+
+// LastModified is meta.lastModified: when the resource's present form became
+// visible in the endpoint, in whole milliseconds, UTC.
+func (r Resource) LastModified() time.Time { return time.UnixMilli(r.rec.modified).UTC() }
+
+// Version is meta.version: a weak entity tag, `W/"…"`, of the resource's
+// content.
+func (r Resource) Version() string { return fmt.Sprintf(`W/"%016x"`, r.rec.hash) }
+
+// Head is the JSON of the resource's attributes without braces and without
+// groups, members and meta: the mapping's [Record.Body]. The first attribute is
+// schemas, the second id.
+func (r Resource) Head() []byte { return r.bytes(1, r.rec.head) }
+
+// Meta is the JSON object of the resource's meta attribute, with its braces.
+func (r Resource) Meta() []byte {
+	return r.bytes(r.rec.size-r.rec.tail+uint32(len(metaLabel)), r.rec.size-1)
+}
+
+// LinksName is the name of the attribute that Links holds: "groups" for a user,
+// "members" for a group.
+func (r Resource) LinksName() string {
+	label := linksLabel[r.typ]
+	return string(label[2 : len(label)-2])
+}
+
+// Links appends to dst the slices that are the JSON array of a user's groups or
+// a group's members, with its brackets. It appends nothing where there are
+// none.
+func (r Resource) Links(dst [][]byte) [][]byte {
+	start := r.rec.head + uint32(len(linksLabel[r.typ]))
+	switch {
+	case r.rec.head+r.rec.tail == r.rec.size:
+		return dst
+	case r.rec.flags&flagScattered == 0:
+		return append(dst, r.bytes(start, r.rec.size-r.rec.tail))
+	}
+	dst = append(dst, r.bytes(start, start+1))
+	dst = r.chunkPieces(dst)
+	return append(dst, r.bytes(start+1, start+2))
+}
+
+// Pieces appends to dst the slices that together are the resource's JSON.
+func (r Resource) Pieces(dst [][]byte) [][]byte {
+	if r.rec.flags&flagScattered == 0 {
+		return append(dst, r.bytes(0, r.rec.size))
+	}
+	open := r.rec.head + uint32(len(linksLabel[r.typ])) + 1
+	dst = append(dst, r.bytes(0, open))
+	dst = r.chunkPieces(dst)
+	return append(dst, r.bytes(open, r.rec.size))
+}
+
+// chunkPieces appends the elements of a group's members.
+func (r Resource) chunkPieces(dst [][]byte) [][]byte {
+	first := true
+	for seg, c := range r.chunkRecords() {
+		if !first {
+			dst = append(dst, comma)
+		}
+		first = false
+		dst = append(dst, seg.body[c.off:c.off+uint64(c.size)])
+	}
+	return dst
+}
+
+// AppendJSON appends the resource's JSON to dst.
+func (r Resource) AppendJSON(dst []byte) []byte {
+	for _, piece := range r.Pieces(nil) {
+		dst = append(dst, piece...)
+	}
+	return dst
+}
+
+// Linked says whether the resource's groups or members (a user's groups, direct
+// and indirect; a group's direct members) name the resource with the given id.
+// It costs a look-up, not a scan.
+func (r Resource) Linked(id string) bool {
+	other, ok := r.snap.ByID(id)
+	if !ok {
+		return false
+	}
+	if r.typ == Group {
+		return r.hasMember(other.ref())
+	}
+	direct, all := r.parents(), r.seg.links[r.rec.links:r.rec.links+r.rec.total]
+	_, isDirect := slices.BinarySearch(direct, other.ref())
+	_, isIndirect := slices.BinarySearch(all[len(direct):], other.ref())
+	return isDirect || isIndirect
+}
+
+// Elements gives the JSON objects in Links one by one.
+func (r Resource) Elements() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if r.typ == User {
+			for _, b := range r.Links(nil) {
+				splitElements(b[1:len(b)-1], yield)
+			}
+			return
+		}
+		for seg, c := range r.chunkRecords() {
+			if !splitElements(seg.body[c.off:c.off+uint64(c.size)], yield) {
+				return
+			}
+		}
+	}
+}
+
+// Attribute gives the JSON value of a top-level attribute, by its exact name as
+// rendered, or nil where the resource has none. For groups and members it may
+// copy; prefer Links, Linked and Elements.
+func (r Resource) Attribute(name string) []byte {
+	switch name {
+	case "meta":
+		return r.Meta()
+	case r.LinksName():
+		if pieces := r.Links(nil); len(pieces) > 0 {
+			return bytes.Join(pieces, nil)
+		}
+		return nil
+	}
+	return topLevel(r.Head(), name)
+}
+
+func (r Resource) bytes(from, to uint32) []byte {
+	return r.seg.body[r.rec.off+uint64(from) : r.rec.off+uint64(to) : r.rec.off+uint64(to)]
+}
+
+// eachKey gives the hashes of the keys under which the resource is indexed.
+func (r Resource) eachKey(yield func(key int, hash uint64)) {
+	head := r.Head()
+	text := func(key int, value []byte, fold func(string) string) {
+		var s string
+		if json.Unmarshal(value, &s) == nil && s != "" {
+			yield(key, keyHash(fold(s)))
+		}
+	}
+	exact := func(s string) string { return s }
+	yield(keyID, keyHash(string(r.id())))
+	text(keyUserName, topLevel(head, "userName"), Fold)
+	text(keyExternalID, topLevel(head, "externalId"), exact)
+	text(keyDisplayName, topLevel(head, "displayName"), Fold)
+	if emails := topLevel(head, "emails"); emails != nil {
+		splitElements(emails[1:len(emails)-1], func(e []byte) bool {
+			text(keyEmail, topLevel(e[1:len(e)-1], "value"), Fold)
+			return true
+		})
+	}
+}
+
+func (r Resource) ref() ref { return makeRef(r.rec.seq, r.typ) }
+
+func (r Resource) id() []byte { return r.bytes(r.rec.idOff, r.rec.idOff+uint32(r.rec.idLen)) }
+
+// display is the displayName as a JSON string, or nil.
+func (r Resource) display() []byte {
+	if r.rec.display == 0 {
+		return nil
+	}
+	return r.bytes(r.rec.display, r.rec.display+r.rec.displayLen)
+}
+
+// created is the text of meta.created.
+func (r Resource) created() []byte {
+	from := r.rec.size - r.rec.tail + uint32(len(metaLabel)+len(metaOpen[r.typ]))
+	return r.bytes(from, from+timeLen)
+}
+
+// parents are the groups that have the resource as a direct member, ascending.
+func (r Resource) parents() []ref {
+	return r.seg.links[r.rec.links : r.rec.links+r.rec.direct]
+}
+
+// linkRefs are a user's groups: the direct ones, then the indirect ones, each
+// ascending.
+func (r Resource) linkRefs() []ref {
+	return r.seg.links[r.rec.links : r.rec.links+r.rec.total]
+}
+
+// chunkAt gives the i-th chunk of a group's members.
+func (r Resource) chunkAt(i int) (*segment, *chunkRecord) {
+	c := r.seg.chunkRefs[int(r.rec.chunk)+i]
+	seg := r.snap.byNumber[c.segment]
+	return seg, &seg.chunks[c.index]
+}
+
+func (r Resource) chunkRecords() iter.Seq2[*segment, *chunkRecord] {
+	return func(yield func(*segment, *chunkRecord) bool) {
+		for i := range int(r.rec.chunks) {
+			if !yield(r.chunkAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+// memberRefs gives a group's direct members, ascending.
+func (r Resource) memberRefs() iter.Seq[ref] {
+	return func(yield func(ref) bool) {
+		for seg, c := range r.chunkRecords() {
+			for _, m := range c.refs(seg) {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r Resource) hasMember(m ref) bool {
+	lo, hi := 0, int(r.rec.chunks)
+	for lo < hi { // the first chunk that begins after m
+		mid := (lo + hi) / 2
+		seg, c := r.chunkAt(mid)
+		if seg.members[c.members] > m {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	if lo == 0 {
+		return false
+	}
+	seg, c := r.chunkAt(lo - 1)
+	_, ok := slices.BinarySearch(c.refs(seg), m)
+	return ok
+}
+
+// refs are the chunk's members, ascending.
+func (c *chunkRecord) refs(seg *segment) []ref { return seg.members[c.members : c.members+c.count] }

@@ -1,0 +1,358 @@
+package directory
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+)
+
+const (
+	// chunkSize is how many members a new chunk has; one that grows past
+	// twice that is cut.
+	chunkSize = 256
+	// rebuildLimit is up to how many members a group is written anew, all in
+	// one place, when one of them changes.
+	rebuildLimit = 1024
+)
+
+// Seal ends the draft. The snapshot it gives contains the draft's changes and
+// is not visible before [Picture.Publish]. now is the lastModified of what
+// changed, moved on where needed so that it is later than that of every
+// earlier generation. A draft without any change gives a snapshot whose Diff
+// is empty and whose generation is that of the base.
+//
+// It fails when ctx ends or a file can't be written; the draft is then spent
+// and nothing that was published has changed.
+func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, error) {
+	defer d.Discard()
+	s := &sealer{
+		Draft: d, ctx: ctx,
+		now:       max(now.UnixMilli(), d.base.published+1),
+		diff:      &Diff{before: d.base},
+		ancestors: make(map[ref][]ref),
+		renamed:   make(map[ref]bool),
+		shown:     make(map[shownKey][]byte),
+	}
+	if err := d.bodies.open(); err != nil {
+		return nil, fmt.Errorf("reading the draft back: %w", err)
+	}
+	s.settle()
+	seg, err := s.write()
+	if err != nil {
+		return nil, err
+	}
+	next := d.base.next(d.picture.opts.Source)
+	next.generation, next.published = d.base.generation, d.base.published
+	next.tag, next.nextSeq, next.diff = tag, d.nextSeq, s.diff
+	s.diff.after = next
+	if seg != nil {
+		next.lay(seg)
+	}
+	if !s.diff.Empty() || d.base.generation == 0 {
+		next.generation = d.picture.nextGeneration()
+		next.published = s.now
+	}
+	return next, nil
+}
+
+// A sealer turns a draft into a segment. It touches what changed and what that
+// reaches (the groups and users that name a changed resource), never the rest.
+type sealer struct {
+	*Draft
+	ctx  context.Context
+	now  int64
+	diff *Diff
+	w    *segmentWriter
+
+	// Changes of direct membership, as (member, group) pairs in order.
+	joined, left []uint64
+
+	renamed   map[ref]bool  // resources whose display changed -> it is a group
+	ancestors map[ref][]ref // group -> all groups above it; a cache
+	shown     map[shownKey][]byte
+	scratch   []byte
+	affected  []ref // what may have to be written, ascending, users and groups
+}
+
+type shownKey struct {
+	group  ref
+	direct bool
+}
+
+func pair(member, group ref) uint64 { return uint64(member)<<32 | uint64(group) }
+
+// settle finds what the draft's changes come to.
+func (s *sealer) settle() {
+	for _, p := range s.pending {
+		g, ok := s.resolve(p.group)
+		m, ok2 := s.resolve(p.member)
+		if ok && ok2 {
+			s.op(g, m, p.kind)
+		}
+	}
+	for i := range s.entries {
+		s.settleEntry(&s.entries[i])
+	}
+	for g, ops := range s.ops {
+		s.ops[g] = s.settleOps(g, ops)
+	}
+	slices.Sort(s.joined)
+	slices.Sort(s.left)
+	s.left = slices.Compact(s.left) // a member and its group may go together
+	s.findAffected()
+}
+
+// settleEntry adds the changes of membership that a changed resource brings:
+// one that goes leaves its groups, and its members leave it; one whose
+// display changed is shown again where it is a member.
+func (s *sealer) settleEntry(e *entry) {
+	if !e.known {
+		return
+	}
+	base, _ := s.base.byRef(e.ref)
+	kind := opShow
+	switch {
+	case e.gone || e.detached:
+		kind = opLeave
+	case bytes.Equal(base.display(), s.display(e)):
+		return
+	default:
+		s.renamed[e.ref] = e.ref.typ() == Group
+	}
+	for _, g := range base.parents() {
+		s.op(g, e.ref, kind)
+	}
+	if e.gone && e.ref.typ() == Group {
+		for m := range base.memberRefs() {
+			s.left = append(s.left, pair(m, e.ref))
+		}
+	}
+}
+
+// settleOps reduces what was said of one group to what it changes: one
+// operation for each member, ascending.
+func (s *sealer) settleOps(group ref, ops []memberOp) []memberOp {
+	if e := s.entry(group); e != nil && e.gone {
+		return nil // settleEntry told its members
+	}
+	base, known := s.base.byRef(group)
+	slices.SortStableFunc(ops, func(a, b memberOp) int { return int(int64(a.member) - int64(b.member)) })
+	settled := ops[:0]
+	for i := 0; i < len(ops); {
+		m, kind := ops[i].member, opShow
+		for ; i < len(ops) && ops[i].member == m; i++ {
+			if ops[i].kind != opShow {
+				kind = ops[i].kind // the last word counts
+			}
+		}
+		if !s.attachable(m) || m == group {
+			kind = opLeave
+		}
+		isMember := known && base.hasMember(m)
+		switch {
+		case kind == opJoin && !isMember:
+			s.joined = append(s.joined, pair(m, group))
+		case kind == opLeave && isMember:
+			s.left = append(s.left, pair(m, group))
+		case kind == opShow && isMember:
+		case kind == opJoin && s.redisplayed(m):
+			kind = opShow
+		default:
+			continue
+		}
+		settled = append(settled, memberOp{m, kind})
+	}
+	return settled
+}
+
+// redisplayed says whether the draft has the resource with another display.
+func (s *sealer) redisplayed(r ref) bool {
+	e := s.entry(r)
+	if e == nil || !e.known || e.gone {
+		return false
+	}
+	base, _ := s.base.byRef(r)
+	return !bytes.Equal(base.display(), s.display(e))
+}
+
+// attachable says whether a resource is there to be a member.
+func (s *sealer) attachable(r ref) bool {
+	if e := s.entry(r); e != nil {
+		return !e.gone && !e.detached
+	}
+	base, ok := s.base.byRef(r)
+	return ok && !base.detached()
+}
+
+// findAffected lists what may look different now.
+func (s *sealer) findAffected() {
+	var moved []ref // groups whose place among groups, or whose display, changed
+	for i := range s.entries {
+		s.affected = append(s.affected, s.entries[i].ref)
+	}
+	for g, ops := range s.ops {
+		if len(ops) > 0 {
+			s.affected = append(s.affected, g)
+		}
+	}
+	for _, pairs := range [][]uint64{s.joined, s.left} {
+		for _, p := range pairs {
+			m := ref(p >> 32)
+			s.affected = append(s.affected, m)
+			if m.typ() == Group {
+				moved = append(moved, m)
+			}
+		}
+	}
+	for g, isGroup := range s.renamed {
+		if isGroup {
+			moved = append(moved, g)
+		}
+	}
+	for m := range s.below(moved) {
+		if m.typ() == User {
+			s.affected = append(s.affected, m)
+		}
+	}
+	slices.Sort(s.affected)
+	s.affected = slices.Compact(s.affected)
+}
+
+// below gives the members, direct and indirect, that the groups will have.
+func (s *sealer) below(groups []ref) iter.Seq[ref] {
+	return func(yield func(ref) bool) {
+		seen := make(map[ref]bool)
+		for queue := groups; len(queue) > 0; queue = queue[1:] {
+			if seen[queue[0]] {
+				continue
+			}
+			seen[queue[0]] = true
+			for m := range s.members(queue[0]) {
+				if !yield(m) {
+					return
+				}
+				if m.typ() == Group {
+					queue = append(queue, m)
+				}
+			}
+		}
+	}
+}
+
+// members gives the direct members that a group will have, ascending.
+func (s *sealer) members(group ref) iter.Seq[ref] {
+	return func(yield func(ref) bool) {
+		if e := s.entry(group); e != nil && e.gone {
+			return
+		}
+		ops := s.ops[group]
+		if base, ok := s.base.byRef(group); ok {
+			for m := range base.memberRefs() {
+				for len(ops) > 0 && ops[0].member < m {
+					if ops[0].kind == opJoin && !yield(ops[0].member) {
+						return
+					}
+					ops = ops[1:]
+				}
+				if len(ops) > 0 && ops[0].member == m && ops[0].kind == opLeave {
+					continue
+				}
+				if !yield(m) {
+					return
+				}
+			}
+		}
+		for _, op := range ops {
+			if op.kind == opJoin && !yield(op.member) {
+				return
+			}
+		}
+	}
+}
+
+// parents gives the groups that will have r as a direct member, ascending.
+func (s *sealer) parents(r ref) []ref {
+	var parents []ref
+	if base, ok := s.base.byRef(r); ok {
+		parents = append(parents, base.parents()...)
+	}
+	for _, p := range pairsOf(s.left, r) {
+		if i, ok := slices.BinarySearch(parents, ref(p)); ok {
+			parents = slices.Delete(parents, i, i+1)
+		}
+	}
+	for _, p := range pairsOf(s.joined, r) {
+		parents = append(parents, ref(p))
+	}
+	slices.Sort(parents)
+	return slices.Compact(parents)
+}
+
+// pairsOf gives the pairs of one member.
+func pairsOf(pairs []uint64, member ref) []uint64 {
+	i, _ := slices.BinarySearch(pairs, pair(member, 0))
+	j := i
+	for j < len(pairs) && ref(pairs[j]>>32) == member {
+		j++
+	}
+	return pairs[i:j]
+}
+
+// above gives all groups above a group, the group itself among them only where
+// it is nested in itself by way of others.
+func (s *sealer) above(group ref) []ref {
+	if known, ok := s.ancestors[group]; ok {
+		return known
+	}
+	var all []ref
+	seen := make(map[ref]bool)
+	for queue := s.parents(group); len(queue) > 0; queue = queue[1:] {
+		if g := queue[0]; !seen[g] {
+			seen[g] = true
+			all = append(all, g)
+			queue = append(queue, s.parents(g)...)
+		}
+	}
+	slices.Sort(all)
+	s.ancestors[group] = all
+	return all
+}
+
+// indirect gives the groups above the direct ones that are not among them.
+func (s *sealer) indirect(direct []ref) []ref {
+	var all []ref
+	for _, g := range direct {
+		all = append(all, s.above(g)...)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(g ref) bool {
+		_, ok := slices.BinarySearch(direct, g)
+		return ok
+	})
+}
+
+// body gives the attributes of an entry.
+func (s *sealer) body(e *entry) []byte { return s.bodies.get(e.off, e.size) }
+
+// display gives the displayName of an entry as a JSON string, or nil.
+func (s *sealer) display(e *entry) []byte {
+	if e.displayLen == 0 {
+		return nil
+	}
+	return s.body(e)[e.display : e.display+e.displayLen]
+}
+
+// name gives the id and the display of a resource as they will be.
+func (s *sealer) name(r ref) (id, display []byte) {
+	if e := s.entry(r); e != nil && !e.gone {
+		return s.body(e)[e.idOff : e.idOff+uint32(e.idLen)], s.display(e)
+	}
+	base, ok := s.base.byRef(r)
+	if !ok {
+		panic(fmt.Sprintf("directory: a membership names resource %d, which is not there", r))
+	}
+	return base.id(), base.display()
+}

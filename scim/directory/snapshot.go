@@ -1,0 +1,315 @@
+package directory
+
+import (
+	"iter"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// A Tag is what the caller wants remembered with a generation.
+type Tag struct {
+	Round   uint64 `json:"round"`   // the store's round that the generation contains
+	Mapping string `json:"mapping"` // fingerprint of the mapping that rendered it
+}
+
+// A Snapshot is one complete picture of one source at one time. It never
+// changes, and may be read by any number of goroutines.
+type Snapshot struct {
+	source     string
+	generation uint64
+	published  int64 // milliseconds since 1970
+	tag        Tag
+	nextSeq    uint32
+
+	segments []*segment          // oldest first; the first is the base
+	byNumber map[uint32]*segment // segment id -> segment
+	tables   [NumTypes]table
+
+	diff *Diff // nil where it was read from disk
+}
+
+// newSnapshot lays segments over one another, oldest first.
+func newSnapshot(source string, segments []*segment) *Snapshot {
+	s := &Snapshot{source: source, byNumber: make(map[uint32]*segment)}
+	for _, seg := range segments {
+		s.lay(seg)
+	}
+	return s
+}
+
+// lay adds the next segment to a snapshot that is being built.
+func (s *Snapshot) lay(seg *segment) {
+	s.segments = append(slices.Clip(s.segments), seg)
+	s.byNumber[seg.id] = seg
+	for t := range Type(NumTypes) {
+		if len(s.segments) == 1 {
+			s.tables[t] = table{base: seg.rows[t]}
+			continue
+		}
+		s.tables[t] = s.tables[t].with(uint32(len(s.segments)-1), seg.rows[t], s.segments[0], t)
+	}
+}
+
+// next starts the snapshot that follows s. The receiver may be nil.
+func (s *Snapshot) next(source string) *Snapshot {
+	n := newSnapshot(source, nil)
+	if s == nil {
+		return n
+	}
+	n.segments, n.tables = s.segments, s.tables
+	for id, seg := range s.byNumber {
+		n.byNumber[id] = seg
+	}
+	return n
+}
+
+// Source is the name of the snapshot's source.
+func (s *Snapshot) Source() string { return s.source }
+
+// Generation numbers the published snapshots of a source from 1. A sealed
+// snapshot that changes nothing has the number of the one it was drafted from.
+func (s *Snapshot) Generation() uint64 { return s.generation }
+
+// Published is when the snapshot was sealed, which is the lastModified of all
+// that it changed.
+func (s *Snapshot) Published() time.Time { return time.UnixMilli(s.published).UTC() }
+
+// Tag is what was given to [Draft.Seal].
+func (s *Snapshot) Tag() Tag { return s.tag }
+
+// Len is the number of resources of a type.
+func (s *Snapshot) Len(t Type) int { return s.tables[t].len() }
+
+// Inactive is the number of users with active=false. It reads every row.
+func (s *Snapshot) Inactive() int {
+	defer runtime.KeepAlive(s)
+	n := 0
+	for i := range s.Len(User) {
+		if s.at(User, i).rec.flags&flagInactive != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Diff says what a sealed snapshot changes against the one it was drafted
+// from. It is nil for a snapshot that was read from disk.
+func (s *Snapshot) Diff() *Diff { return s.diff }
+
+// ByID finds a resource of any type.
+func (s *Snapshot) ByID(id string) (Resource, bool) {
+	h := keyHash(id)
+	for t := range Type(NumTypes) {
+		for r := range s.matches(t, keyID, h) {
+			if string(r.id()) == id {
+				return r, true
+			}
+		}
+	}
+	return Resource{}, false
+}
+
+// at gives the resource at a list position.
+func (s *Snapshot) at(t Type, i int) Resource {
+	segment, row := s.tables[t].row(i)
+	return s.resource(t, segment, row, i)
+}
+
+func (s *Snapshot) resource(t Type, segment, row uint32, position int) Resource {
+	seg := s.segments[segment]
+	return Resource{snap: s, seg: seg, rec: &seg.rows[t][row], typ: t, pos: position}
+}
+
+// byRef finds the resource that a reference names. Its position is not known.
+func (s *Snapshot) byRef(r ref) (Resource, bool) {
+	if s == nil || len(s.segments) == 0 {
+		return Resource{}, false
+	}
+	segment, row, ok := s.tables[r.typ()].bySeq(r.seq(), s.segments[0], r.typ())
+	if !ok {
+		return Resource{}, false
+	}
+	return s.resource(r.typ(), segment, row, -1), true
+}
+
+// locate is byRef with the list position.
+func (s *Snapshot) locate(r ref) (Resource, bool) {
+	res, ok := s.byRef(r)
+	if !ok {
+		return res, false
+	}
+	t := r.typ()
+	segment, row, _ := s.tables[t].bySeq(r.seq(), s.segments[0], t)
+	res.pos, ok = s.tables[t].position(segment, row, r.seq(), s.segments[0], t)
+	return res, ok
+}
+
+// matches gives the visible resources whose key has the hash.
+func (s *Snapshot) matches(t Type, key int, hash uint64) iter.Seq[Resource] {
+	return func(yield func(Resource) bool) {
+		if s == nil {
+			return
+		}
+		for i, seg := range s.segments {
+			for _, row := range seg.find(t, key, hash) {
+				p, ok := s.tables[t].position(uint32(i), row, seg.rows[t][row].seq, s.segments[0], t)
+				if ok && !yield(s.resource(t, uint32(i), row, p)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// find gives the positions that an index has for a key.
+func (s *Snapshot) find(t Type, ix Index, key string) []int {
+	var positions []int
+	switch ix {
+	case ByMember, ByGroup:
+		positions = s.linked(t, ix, key)
+	default:
+		if ix != ByExternalID {
+			key = Fold(key)
+		}
+		for r := range s.matches(t, keyUserName+int(ix), keyHash(key)) {
+			positions = append(positions, r.pos)
+		}
+	}
+	slices.Sort(positions)
+	return slices.Compact(positions)
+}
+
+// linked gives the positions of the groups that a resource is a direct member
+// of, or of the users below a group.
+func (s *Snapshot) linked(t Type, ix Index, id string) []int {
+	r, ok := s.ByID(id)
+	if !ok || ix == ByMember && t != Group || ix == ByGroup && (t != User || r.typ != Group) {
+		return nil
+	}
+	var positions []int
+	if ix == ByMember {
+		for _, g := range r.parents() {
+			if group, ok := s.locate(g); ok {
+				positions = append(positions, group.pos)
+			}
+		}
+		return positions
+	}
+	for m := range s.below(r) {
+		if user, ok := s.locate(m); ok && m.typ() == User {
+			positions = append(positions, user.pos)
+		}
+	}
+	return positions
+}
+
+// below gives the members of a group, direct and indirect; a group that is
+// reached again is not entered again, but a user may come several times.
+func (s *Snapshot) below(group Resource) iter.Seq[ref] {
+	return func(yield func(ref) bool) {
+		seen := map[ref]bool{group.ref(): true}
+		queue := []Resource{group}
+		for len(queue) > 0 {
+			g := queue[0]
+			queue = queue[1:]
+			for m := range g.memberRefs() {
+				if !yield(m) {
+					return
+				}
+				if m.typ() != Group || seen[m] {
+					continue
+				}
+				seen[m] = true
+				if sub, ok := s.byRef(m); ok {
+					queue = append(queue, sub)
+				}
+			}
+		}
+	}
+}
+
+// modifiedSince gives the positions of resources changed at or after a time.
+func (s *Snapshot) modifiedSince(t Type, since int64) []int {
+	var positions []int
+	for i, seg := range s.segments {
+		rows, order := seg.rows[t], seg.modified[t]
+		first, _ := slices.BinarySearchFunc(order, since, func(row uint32, since int64) int {
+			if rows[row].modified < since {
+				return -1
+			}
+			return 1
+		})
+		for _, row := range order[first:] {
+			p, ok := s.tables[t].position(uint32(i), row, rows[row].seq, s.segments[0], t)
+			if ok {
+				positions = append(positions, p)
+			}
+		}
+	}
+	slices.Sort(positions)
+	return positions
+}
+
+var comma = []byte{','}
+
+// pieces appends the bodies of the list positions i to j-1, with a comma after
+// each.
+func (s *Snapshot) pieces(dst [][]byte, t Type, i, j int) [][]byte {
+	tab := &s.tables[t]
+	for live := len(tab.base) - len(tab.dead); i < j; {
+		if i >= live {
+			return s.addedPieces(dst, t, i-live, j-live)
+		}
+		p := tab.baseRow(i)
+		k, replaced := slices.BinarySearchFunc(tab.replaced, p, overlayRow.compare)
+		if replaced {
+			dst = append(s.resource(t, tab.replaced[k].segment, tab.replaced[k].row, i).Pieces(dst), comma)
+			i++
+			continue
+		}
+		// The base's rows lie together up to the next that is dead or replaced.
+		end := min(int(p)+min(j, live)-i, len(tab.base))
+		if k < len(tab.replaced) {
+			end = min(end, int(tab.replaced[k].at))
+		}
+		if d, _ := slices.BinarySearch(tab.dead, p); d < len(tab.dead) {
+			end = min(end, int(tab.dead[d]))
+		}
+		dst = append(dst, s.segments[0].run(t, int(p), end))
+		i += end - int(p)
+	}
+	return dst
+}
+
+// addedPieces is pieces for the rows that are not in the base.
+func (s *Snapshot) addedPieces(dst [][]byte, t Type, i, j int) [][]byte {
+	added := s.tables[t].added
+	for i < j {
+		o := added[i]
+		seg := s.segments[o.segment]
+		end := i + 1
+		if seg.rows[t][o.row].flags&flagScattered != 0 {
+			dst = append(s.resource(t, o.segment, o.row, i).Pieces(dst), comma)
+			i = end
+			continue
+		}
+		last := o.row
+		for ; end < j && added[end].segment == o.segment && added[end].row == last+1 &&
+			seg.rows[t][added[end].row].flags&flagScattered == 0; end++ {
+			last++
+		}
+		dst = append(dst, seg.run(t, int(o.row), int(last)+1))
+		i = end
+	}
+	return dst
+}
+
+// run gives the bodies of rows that lie together, with the comma after each.
+func (s *segment) run(t Type, first, end int) []byte {
+	rows := s.rows[t]
+	return s.body[rows[first].off : rows[end-1].off+uint64(rows[end-1].size)+1]
+}
+
+// keyHash is the hash under which a key is indexed.
+func keyHash(key string) uint64 { return hash64(key) }

@@ -1,0 +1,198 @@
+package directory
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"unsafe"
+)
+
+// A segmentWriter writes a segment file: users in the order of their sequence
+// numbers, then groups. Bodies go to the file at once, the rest when it is
+// finished.
+type segmentWriter struct {
+	id   uint32
+	path string
+	f    *os.File
+	w    *bufio.Writer
+	off  uint64 // of the next body byte, in the body section
+	crc  uint32 // of the body so far
+	err  error  // the first failure; later writes do nothing
+
+	rows      [NumTypes][]rowRecord
+	links     []ref
+	chunks    []chunkRecord
+	chunkRefs []chunkRef
+	members   []ref
+	keys      [NumTypes][numKeys][]keyEntry
+}
+
+type keyEntry struct {
+	hash uint64
+	row  uint32
+}
+
+const tempSuffix = ".tmp"
+
+// newSegmentWriter starts a file beside its final name.
+func newSegmentWriter(path string, id uint32) (*segmentWriter, error) {
+	f, err := os.OpenFile(path+tempSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	w := &segmentWriter{id: id, path: path, f: f, w: bufio.NewWriterSize(f, 256<<10)}
+	w.raw(make([]byte, headerSize))
+	return w, nil
+}
+
+func (w *segmentWriter) raw(b []byte) {
+	if w.err == nil {
+		_, w.err = w.w.Write(b)
+	}
+}
+
+// body appends to the body section.
+func (w *segmentWriter) body(b []byte) {
+	w.raw(b)
+	w.off += uint64(len(b))
+	w.crc = crc32.Update(w.crc, castagnoli, b)
+}
+
+// add appends a row whose body has just been written.
+func (w *segmentWriter) add(t Type, r rowRecord) uint32 {
+	w.rows[t] = append(w.rows[t], r)
+	return uint32(len(w.rows[t]) - 1)
+}
+
+// addChunk appends a chunk, and a reference to it as the next of a row.
+func (w *segmentWriter) addChunk(c chunkRecord) {
+	w.chunkRefs = append(w.chunkRefs, chunkRef{w.id, uint32(len(w.chunks))})
+	w.chunks = append(w.chunks, c)
+}
+
+// finish writes the remaining sections and the header, makes the file durable
+// and gives it its name.
+func (w *segmentWriter) finish() (*segment, error) {
+	header := headerRecord{magic: segmentMagic, format: formatVersion, segment: w.id}
+	header.sections[secBody] = sectionRecord{off: headerSize, size: w.off, crc: w.crc}
+	pos := headerSize + w.off
+	section := func(i int, b []byte) {
+		if pad := -pos & 7; pad > 0 {
+			w.raw(make([]byte, pad))
+			pos += pad
+		}
+		header.sections[i] = sectionRecord{off: pos, size: uint64(len(b)), crc: crc32.Checksum(b, castagnoli)}
+		w.raw(b)
+		pos += uint64(len(b))
+	}
+	section(secLinks, asBytes(w.links))
+	section(secChunks, asBytes(w.chunks))
+	section(secChunkRefs, asBytes(w.chunkRefs))
+	section(secMembers, asBytes(w.members))
+	for t := range NumTypes {
+		section(secRows+t, asBytes(w.rows[t]))
+		section(secModified+t, asBytes(byModified(w.rows[t])))
+		for k := range numKeys {
+			hashes, rows := splitKeys(w.keys[t][k])
+			w.keys[t][k] = nil
+			section(secHashes+t*numKeys+k, asBytes(hashes))
+			section(secKeyRows+t*numKeys+k, asBytes(rows))
+		}
+	}
+	if w.err == nil {
+		w.err = w.w.Flush()
+	}
+	header.crc = headerCRC(&header)
+	if w.err == nil {
+		_, w.err = w.f.WriteAt(unsafe.Slice((*byte)(unsafe.Pointer(&header)), unsafe.Sizeof(header)), 0)
+	}
+	if w.err == nil {
+		w.err = w.f.Sync()
+	}
+	if w.err != nil {
+		w.discard()
+		return nil, fmt.Errorf("writing %s: %w", w.path, w.err)
+	}
+	if err := w.f.Close(); err != nil {
+		os.Remove(w.path + tempSuffix)
+		return nil, err
+	}
+	if err := os.Rename(w.path+tempSuffix, w.path); err != nil {
+		os.Remove(w.path + tempSuffix)
+		return nil, err
+	}
+	if err := syncDir(filepath.Dir(w.path)); err != nil {
+		return nil, err
+	}
+	return openSegment(w.path, w.id)
+}
+
+// discard drops the unfinished file.
+func (w *segmentWriter) discard() {
+	w.f.Close()
+	os.Remove(w.path + tempSuffix)
+}
+
+// byModified gives the live rows in the order of their last change.
+func byModified(rows []rowRecord) []uint32 {
+	order := make([]uint32, 0, len(rows))
+	for i := range rows {
+		if rows[i].flags&flagTombstone == 0 {
+			order = append(order, uint32(i))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b uint32) int { return cmp.Compare(rows[a].modified, rows[b].modified) })
+	return order
+}
+
+func splitKeys(keys []keyEntry) (hashes []uint64, rows []uint32) {
+	slices.SortFunc(keys, func(a, b keyEntry) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row))
+	})
+	hashes, rows = make([]uint64, len(keys)), make([]uint32, len(keys))
+	for i, k := range keys {
+		hashes[i], rows[i] = k.hash, k.row
+	}
+	return hashes, rows
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// writeFile replaces a file so that after a crash it is either the old one or
+// the new one, whole.
+func writeFile(path string, data []byte) error {
+	f, err := os.OpenFile(path+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(path+tempSuffix, path)
+	}
+	if err != nil {
+		os.Remove(path + tempSuffix)
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
