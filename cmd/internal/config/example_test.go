@@ -112,10 +112,10 @@ func TestTheMinimalFileOfTheExampleLoads(t *testing.T) {
 			break
 		}
 	}
-	if diff := config.Diff(load(t, text.String()), load(t, text.String())); len(diff) == 0 && !strings.Contains(text.String(), "sources:") {
+	cfg := load(t, text.String())
+	if len(cfg.SCIM.Clients) != 1 || len(cfg.Sources) != 1 {
 		t.Errorf("got %q", text.String())
 	}
-	load(t, text.String())
 }
 
 // TestWhatIsInForceLoadsAgain takes the file that YAML makes for a file.

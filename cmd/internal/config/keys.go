@@ -39,11 +39,11 @@ func keyPaths(t reflect.Type, path string) []string {
 	return paths
 }
 
-var index = regexp.MustCompile(`\[\d+\]`)
+var listIndex = regexp.MustCompile(`\[\d+\]`)
 
 // unavailable reports whether the setting is one that a later version has.
 func unavailable(path string) bool {
-	switch index.ReplaceAllString(path, "[]") {
+	switch listIndex.ReplaceAllString(path, "[]") {
 	case "sources[].users.member_of", "sources[].users.where", "sources[].groups.where", "sources[].mapping":
 		return true
 	}
