@@ -73,7 +73,7 @@ type attribute struct {
 // sub finds a sub-attribute by name, in any case.
 func (a *attribute) sub(name string) *attribute {
 	for _, s := range a.subs {
-		if strings.EqualFold(s.name, name) {
+		if sameName(s.name, name) {
 			return s
 		}
 	}
@@ -189,7 +189,7 @@ func newAttributesOf(schemas []schema.Schema, of typeSchemas) *attributes {
 		}
 		for i, urn := range urns {
 			for _, s := range schemas {
-				if strings.EqualFold(s.ID, urn) {
+				if sameName(s.ID, urn) {
 					ta.add(s, i == 0)
 				}
 			}
@@ -207,12 +207,12 @@ func (ta *typeAttributes) add(s schema.Schema, core bool) {
 		ta.core = s.ID
 	} else {
 		parent = &attribute{name: s.ID, schema: s.ID, extension: true, kind: kindComplex}
-		ta.extensions[strings.ToLower(s.ID)] = parent
+		ta.extensions[lowerName(s.ID)] = parent
 		ta.addTop(parent)
 	}
 	for _, def := range s.Attributes {
 		attr := newAttribute(def, s.ID, parent)
-		low := strings.ToLower(attr.name)
+		low := lowerName(attr.name)
 		if core {
 			ta.addTop(attr)
 			ta.named[low] = attr
@@ -247,10 +247,10 @@ func newAttribute(def schema.CoreAttribute, urn string, parent *attribute) *attr
 // and marks those that the directory keeps apart.
 func (ta *typeAttributes) addCommon() {
 	for _, def := range schema.CommonAttributes() {
-		if ta.named[strings.ToLower(def.Name())] == nil {
+		if ta.named[lowerName(def.Name())] == nil {
 			attr := newAttribute(def, "", nil)
 			ta.addTop(attr)
-			ta.named[strings.ToLower(def.Name())] = attr
+			ta.named[lowerName(def.Name())] = attr
 		}
 	}
 	for _, name := range []string{nameSchemas, nameID} {

@@ -3,6 +3,7 @@ package scim
 import (
 	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"scimbridge/scim/directory"
@@ -403,8 +404,10 @@ type number struct {
 
 // parseNumber reads a JSON number. One beyond what a float64 holds is infinite.
 func parseNumber(s string) number {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return number{true, n, float64(n)}
+	if strings.IndexAny(s, ".eE") < 0 {
+		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return number{true, n, float64(n)}
+		}
 	}
 	f, _ := strconv.ParseFloat(s, 64) // infinite when out of range
 	return number{float: f}

@@ -79,6 +79,9 @@ func (p naivePath) def() map[string]any { return p.defs[len(p.defs)-1] }
 
 // resolve gives all that a path may mean; the second is for extensions.
 func (n *naive) resolve(path string) []naivePath {
+	if strings.ContainsFunc(path, func(r rune) bool { return r > 127 }) {
+		return nil // names are ASCII
+	}
 	for _, ext := range n.extensions {
 		if strings.ToLower(ext["id"].(string)) == strings.ToLower(path) {
 			return []naivePath{extensionPath(ext)}

@@ -28,7 +28,7 @@ func (ta *typeAttributes) find(path string) (*attribute, string) {
 
 // findAll is find, but gives all attributes where extensions share a name.
 func (ta *typeAttributes) findAll(path string) ([]*attribute, string) {
-	if ext := ta.extensions[strings.ToLower(path)]; ext != nil {
+	if ext := ta.extensions[lowerName(path)]; ext != nil {
 		return []*attribute{ext}, ""
 	}
 	urn, rest := splitURN(path)
@@ -55,7 +55,7 @@ func (ta *typeAttributes) findAll(path string) ([]*attribute, string) {
 // findTop finds attributes by the URN of their schema, which may be empty, and
 // their name.
 func (ta *typeAttributes) findTop(urn, name string) ([]*attribute, string) {
-	low := strings.ToLower(name)
+	low := lowerName(name)
 	switch {
 	case urn == "":
 		if a := ta.named[low]; a != nil {
@@ -65,12 +65,12 @@ func (ta *typeAttributes) findTop(urn, name string) ([]*attribute, string) {
 			return all, ""
 		}
 		return nil, ta.typ.String() + " has no attribute " + quote(name)
-	case strings.EqualFold(urn, ta.core):
+	case sameName(urn, ta.core):
 		if a := ta.named[low]; a != nil {
 			return []*attribute{a}, ""
 		}
 	default:
-		ext := ta.extensions[strings.ToLower(urn)]
+		ext := ta.extensions[lowerName(urn)]
 		if ext == nil {
 			return nil, ta.typ.String() + " has no schema " + quote(urn)
 		}
@@ -107,6 +107,20 @@ func (a *attributes) perType(types []directory.Type, path string) (found [direct
 	}
 	return found, fault
 }
+
+// lowerName gives the form in which names of attributes and URNs of schemas are
+// compared. They are ASCII, so only its letters fold: the Kelvin sign is no k.
+func lowerName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, name)
+}
+
+// sameName says whether two names, one of them ASCII, differ in case only.
+func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // quote quotes what a client wrote for an error detail, long texts cut.
 func quote(s string) string {

@@ -90,7 +90,7 @@ func names(lists []string) []string {
 // share a name it stands for all of them if attributes are asked for, since
 // more does no harm, and for none if they are to be left out.
 func (ta *typeAttributes) projected(name string, only bool) []*attribute {
-	if strings.EqualFold(name, ta.core) {
+	if sameName(name, ta.core) {
 		var all []*attribute
 		for _, attr := range ta.top {
 			if attr.schema == ta.core {
