@@ -19,10 +19,10 @@ type schemaDocument struct {
 type attributeDocument struct {
 	Name            string              `json:"name"`
 	Type            string              `json:"type"`
-	SubAttributes   []attributeDocument `json:"subAttributes,omitempty"`
 	MultiValued     bool                `json:"multiValued"`
 	Description     string              `json:"description"`
 	Required        bool                `json:"required"`
+	SubAttributes   []attributeDocument `json:"subAttributes,omitempty"`
 	CanonicalValues []string            `json:"canonicalValues,omitempty"`
 	CaseExact       *bool               `json:"caseExact,omitempty"`
 	Mutability      string              `json:"mutability"`
