@@ -93,16 +93,18 @@ func (p *timeParser) fraction() int {
 		return 0
 	}
 	p.rest = p.rest[1:]
+	n := 0
+	for n < len(p.rest) && '0' <= p.rest[n] && p.rest[n] <= '9' {
+		n++
+	}
+	p.bad = p.bad || n == 0
 	nano, unit := 0, int(100*time.Millisecond)
-	for first := true; first || p.startsWithDigit(); first = false {
-		nano += p.digits(1) * unit
+	for _, digit := range p.rest[:n] {
+		nano += int(digit-'0') * unit
 		unit /= 10
 	}
+	p.rest = p.rest[n:]
 	return nano
-}
-
-func (p *timeParser) startsWithDigit() bool {
-	return p.rest != "" && '0' <= p.rest[0] && p.rest[0] <= '9'
 }
 
 // zone eats the zone.

@@ -31,6 +31,9 @@ func (ta *typeAttributes) findAll(path string) ([]*attribute, string) {
 	if ext := ta.extensions[lowerName(path)]; ext != nil {
 		return []*attribute{ext}, ""
 	}
+	if strings.HasPrefix(path, ":") {
+		return nil, ta.typ.String() + " has no attribute " + quote(path)
+	}
 	urn, rest := splitURN(path)
 	name, sub, dotted := strings.Cut(rest, ".")
 	tops, fault := ta.findTop(urn, name)
