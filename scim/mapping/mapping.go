@@ -160,13 +160,14 @@ func (m *Mapper) render(p *plan, object []byte, inactive bool) (directory.Record
 	if r == nil {
 		r = &renderer{base: m.base}
 	}
-	defer m.renderers.Put(r)
+	defer func() {
+		r.data, r.problems = nil, nil // the caller's
+		m.renderers.Put(r)
+	}()
 	r.reset(p, object, inactive)
 	if err := r.run(p); err != nil {
 		return directory.Record{}, nil, err
 	}
-	rec := r.record(p)
-	problems := r.problems
-	r.data, r.problems = nil, nil
-	return rec, problems, nil
+	rec := r.record(p) // may report problems, too
+	return rec, r.problems, nil
 }

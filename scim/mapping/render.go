@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -58,7 +59,7 @@ func (r *renderer) run(p *plan) error {
 		return fmt.Errorf("object is not a JSON object: fault at byte %d of %d", ^end, len(r.data))
 	}
 	if r.id = r.spans[p.id]; !r.id.kind.isText() {
-		return fmt.Errorf("object has no id")
+		return errors.New("object has no id")
 	}
 	r.out = append(r.out, `"id":`...)
 	r.out, r.fields[byID] = r.appendKept(r.out, r.id)
@@ -166,7 +167,7 @@ func (r *renderer) labelled(a *attribute) {
 // members writes a member for each cell that has a value, under the given key
 // or its own, and says whether there were any.
 func (r *renderer) members(cells []cell, name []byte, to index) bool {
-	any, gave := false, false
+	wrote, gave := false, false
 	for i := range cells {
 		c := &cells[i]
 		if c.again && gave {
@@ -185,9 +186,9 @@ func (r *renderer) members(cells []cell, name []byte, to index) bool {
 		if gave = r.value(c, to); !gave {
 			r.out = r.out[:mark]
 		}
-		any = any || gave
+		wrote = wrote || gave
 	}
-	return any
+	return wrote
 }
 
 // open writes the comma before a member or an element if it needs one, its key
@@ -211,7 +212,7 @@ func (r *renderer) value(c *cell, to index) bool {
 		r.out = strconv.AppendBool(r.out, r.active)
 		return true
 	case OrID:
-		if !v.kind.isText() {
+		if !v.kind.isText() || v.orphan {
 			r.problem(c, fmt.Sprintf("%s is %v; the id is served instead", c.row.Property, v.kind))
 			v = r.id
 		}
