@@ -54,7 +54,7 @@ const (
 type Moment uint8
 
 const (
-	BeforeBody Moment = iota // nothing arrives, not even a status
+	BeforeBody Moment = iota // not even a status arrives
 	WithinBody               // half of the body arrives
 	AfterBody                // all arrives but the end of the answer
 )

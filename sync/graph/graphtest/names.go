@@ -149,7 +149,7 @@ func spell(name string) (shown, latin string) {
 // marked maps letters with marks to those without.
 var marked = func() map[rune]rune {
 	m := map[rune]rune{}
-	for _, pair := range split("àáâãäåāąảạầấậẩẫắằặẳẵă:a çćčĉ:c ďđ:d èéêëēėęěẹẻẽếềệểễ:e ğģ:g ìíîïīįịỉĩ:i ķ:k łļľ:l ñńňņ:n òóôõöøōőơọỏồốộổỗờớợởỡ:o řŕ:r śšşșṣ:s ţťț:t ùúûüūůűųưụủũừứựửữ:u ýÿỳỵỷỹ:y źżž:z") {
+	for _, pair := range split("àáâãäåāąảạầấậẩẫắằặẳẵă:a çćčĉ:c ďđ:d èéêëēėęěẹẻẽếềệểễ:e ğģ:g ìíîïīįịỉĩı:i İ:I ķ:k łļľ:l ñńňņ:n òóôõöøōőơọỏồốộổỗờớợởỡ:o řŕ:r śšşșṣ:s ţťț:t ùúûüūůűųưụủũừứựửữ:u ýÿỳỵỷỹ:y źżž:z") {
 		letters, plain, _ := strings.Cut(pair, ":")
 		for _, l := range letters {
 			m[l] = rune(plain[0])

@@ -158,6 +158,7 @@ func (s *Server) write(w http.ResponseWriter, c *call, a *answer) int {
 	c.setHeaders(h)
 	h.Set("Content-Type", a.contentType)
 	if a.line != nil && a.line.Kind == FaultReset && a.line.Moment == BeforeBody {
+		breakEarly(w)
 		return brokenLine
 	}
 	body := a.body
@@ -173,6 +174,16 @@ func (s *Server) write(w http.ResponseWriter, c *call, a *answer) int {
 		body = body[:len(body)*3/5]
 	}
 	return s.send(w, c.r.Context(), a, body)
+}
+
+// breakEarly lets a few bytes of the status line through where it can: Go's
+// client repeats a GET by itself when a connection that it used before breaks
+// without a byte, and the fault would never be seen.
+func breakEarly(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_, _ = conn.Write([]byte("HTTP/1.1 "))
+		_ = conn.Close()
+	}
 }
 
 func (s *Server) send(w http.ResponseWriter, ctx context.Context, a *answer, body []byte) int {
