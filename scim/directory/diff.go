@@ -14,14 +14,14 @@ type Diff struct {
 // counted once.
 type Counts struct {
 	Added       int `json:"added"`
-	Changed     int `json:"changed"` // other than by becoming active or inactive
-	Removed     int `json:"removed"`
+	Changed     int `json:"changed"`     // other than by becoming active or inactive
+	Removed     int `json:"removed"`     // active before
+	Purged      int `json:"purged"`      // removed, inactive before
 	Deactivated int `json:"deactivated"` // active before, inactive now
 	Reactivated int `json:"reactivated"`
 }
 
-// Lost is how many resources clients would no longer see as active: what the
-// guard counts.
+// Lost is how many resources clients would no longer see as active.
 func (c Counts) Lost() int { return c.Removed + c.Deactivated }
 
 // A ChangeKind says what became of a resource.
@@ -34,11 +34,12 @@ const (
 	Removed
 	Deactivated
 	Reactivated
+	Purged // removed after it had been inactive
 )
 
 // String gives the kind in the words of logs and reports.
 func (k ChangeKind) String() string {
-	return [...]string{"added", "changed", "removed", "deactivated", "reactivated"}[k]
+	return [...]string{"added", "changed", "removed", "deactivated", "reactivated", "purged"}[k]
 }
 
 type diffEntry struct {
@@ -85,6 +86,8 @@ func (d *Diff) add(r ref, kind ChangeKind) {
 		c.Deactivated++
 	case Reactivated:
 		c.Reactivated++
+	case Purged:
+		c.Purged++
 	}
 }
 
@@ -104,7 +107,11 @@ func Compare(before, after *Snapshot) *Diff {
 			}
 			switch {
 			case b.rec == nil || a.rec != nil && a.rec.seq < b.rec.seq:
-				d.add(a.ref(), Removed)
+				if a.Active() {
+					d.add(a.ref(), Removed)
+				} else {
+					d.add(a.ref(), Purged)
+				}
 				i++
 			case a.rec == nil || b.rec.seq < a.rec.seq:
 				d.add(b.ref(), Added)

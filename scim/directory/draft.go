@@ -15,6 +15,9 @@ type Draft struct {
 	picture *Picture
 	base    *Snapshot // what the draft starts from; never nil
 	nextSeq uint32
+	// rebase is set when the base was rendered with another base URL: every
+	// resource is rendered again then, and changes.
+	rebase bool
 
 	entries []entry
 	byID    map[string]int32 // id -> entry
@@ -82,7 +85,7 @@ func (d *Draft) Put(rec Record) error {
 	switch {
 	case known && base.typ != rec.Type, drafted && !known && d.entries[i].ref.typ() != rec.Type:
 		return fmt.Errorf("putting %s %s: the id belongs to a resource of another type", rec.Type, rec.ID)
-	case known && !drafted && base.holds(&rec):
+	case known && !drafted && !d.rebase && base.holds(&rec):
 		return nil
 	}
 	e := entry{known: known, inactive: !rec.Active, detached: rec.Detached}
@@ -169,11 +172,9 @@ func notUnreserved(r rune) bool {
 
 // holds says whether a record is what the resource has already.
 func (r Resource) holds(rec *Record) bool {
-	return bytes.Equal(r.Head(), rec.Body) && r.Active() == rec.Active && r.detached() == rec.Detached &&
+	return bytes.Equal(r.Head(), rec.Body) && r.Active() == rec.Active && r.Detached() == rec.Detached &&
 		(rec.Created.IsZero() || string(r.created()) == string(appendTime(nil, rec.Created.UnixMilli())))
 }
-
-func (r Resource) detached() bool { return r.rec.flags&flagDetached != 0 }
 
 // Remove takes a resource out, and with it the memberships that name it. An
 // unknown id is nothing to remove.

@@ -109,6 +109,8 @@ const (
 	secChunks
 	secChunkRefs
 	secMembers
+	secDetached // one for each type: numbers of the rows that are detached
+	_
 	secModified // one for each type: row numbers in the order of lastModified
 	_
 	secHashes                                  // one for each type and key: sorted hashes …
@@ -149,3 +151,6 @@ func asRecords[T any](b []byte) []T {
 	var zero T
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(zero)))
 }
+
+// The header fits the room that is left for it.
+var _ [headerSize - unsafe.Sizeof(headerRecord{})]byte

@@ -26,6 +26,7 @@ func (p *Picture) Tidy(ctx context.Context) error {
 	}
 	tidy := newSnapshot(s.source, append(slices.Clone(s.segments[:from]), seg))
 	tidy.generation, tidy.published, tidy.tag, tidy.nextSeq = s.generation, s.published, s.tag, s.nextSeq
+	tidy.inactive = s.inactive
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	info := p.manifest.Generations[len(p.manifest.Generations)-1]

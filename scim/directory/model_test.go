@@ -348,7 +348,7 @@ func (w *world) publish() *directory.Snapshot {
 	if got := c[0].Added + c[0].Changed + c[0].Deactivated + c[0].Reactivated + c[1].Added + c[1].Changed; got != changed {
 		w.t.Errorf("diff counts %d resources that look different, want %d: %+v", got, changed, c)
 	}
-	if got, want := c[0].Added+c[1].Added-c[0].Removed-c[1].Removed, len(w.model.things)-lenBefore; got != want {
+	if got, want := c[0].Added+c[1].Added-c[0].Removed-c[1].Removed, len(w.model.things)-lenBefore; got-c[0].Purged-c[1].Purged != want {
 		w.t.Errorf("diff counts %d more resources, want %d", got, want)
 	}
 	if err := w.picture.Publish(s); err != nil {
@@ -361,6 +361,21 @@ func (w *world) publish() *directory.Snapshot {
 func (w *world) check() {
 	w.t.Helper()
 	v := directory.NewView(w.picture.Current())
+	active, detached := 0, 0
+	for _, x := range w.model.ordered(directory.User) {
+		if !x.inactive {
+			active++
+		}
+		if x.detached {
+			detached++
+		}
+	}
+	for range w.picture.Current().Detached(directory.User) {
+		detached--
+	}
+	if got := w.picture.Current().Active(directory.User); got != active || detached != 0 {
+		w.t.Errorf("%d users are active, want %d; %d detached ones are missing", got, active, detached)
+	}
 	for t := range directory.Type(directory.NumTypes) {
 		want := w.model.ordered(t)
 		if v.Len(t) != len(want) {
@@ -443,9 +458,9 @@ func (w *world) checkResource(v *directory.View, r directory.Resource, x *thing)
 			w.t.Errorf("%s linked with %s: %t, want %t", x.id, y.id, !want, want)
 		}
 	}
+	var doc map[string]json.RawMessage
+	_ = json.Unmarshal([]byte(text), &doc)
 	for _, name := range []string{"userName", "displayName", "title", "nothing", r.LinksName(), "meta"} {
-		var doc map[string]json.RawMessage
-		_ = json.Unmarshal([]byte(text), &doc)
 		if got := string(r.Attribute(name)); got != string(doc[name]) {
 			w.t.Errorf("%s has %s %s, want %s", x.id, name, got, doc[name])
 		}

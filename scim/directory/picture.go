@@ -71,6 +71,7 @@ type generationInfo struct {
 	NextSeq   uint32           `json:"nextSeq"`
 	Segments  []uint32         `json:"segments"`
 	Len       [NumTypes]int    `json:"len"`
+	Inactive  int              `json:"inactive"`
 	Counts    [NumTypes]Counts `json:"changed"`
 }
 
@@ -157,19 +158,12 @@ func (p *Picture) snapshot(info generationInfo) (*Snapshot, error) {
 	}
 	s := newSnapshot(p.opts.Source, segments)
 	s.generation, s.published, s.tag, s.nextSeq = info.Number, info.Published, info.Tag, info.NextSeq
+	s.inactive = info.Inactive
 	return s, nil
 }
 
 // Current is the newest published snapshot, or nil where there is none yet.
 func (p *Picture) Current() *Snapshot { return p.current.Load() }
-
-// BaseURL is the one that the stored generations were rendered with. Where it
-// is not that of the options, everything has to be put again.
-func (p *Picture) BaseURL() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.manifest.BaseURL
-}
 
 // A Generation describes a kept generation.
 type Generation struct {
@@ -235,6 +229,7 @@ func (p *Picture) Draft() *Draft {
 	p.mu.Lock()
 	clear(p.unpublished)
 	p.removeUnused(false)
+	rebase := p.manifest.BaseURL != p.opts.BaseURL
 	p.mu.Unlock()
 	base := p.Current()
 	if base == nil {
@@ -242,6 +237,7 @@ func (p *Picture) Draft() *Draft {
 	}
 	d := newDraft(p, base, base.nextSeq)
 	d.bodies.dir = p.opts.Dir
+	d.rebase = rebase
 	return d
 }
 
@@ -287,7 +283,8 @@ func (p *Picture) Publish(s *Snapshot) error {
 	}
 	info := generationInfo{
 		Number: s.generation, Published: s.published, Tag: s.tag, NextSeq: s.nextSeq,
-		Segments: segmentIDs(s.segments), Len: [NumTypes]int{s.Len(User), s.Len(Group)}, Counts: s.diff.Counts,
+		Segments: segmentIDs(s.segments), Len: [NumTypes]int{s.Len(User), s.Len(Group)}, Inactive: s.inactive,
+		Counts: s.diff.Counts,
 	}
 	if err := p.record(info); err != nil {
 		return fmt.Errorf("publishing: %w", err)

@@ -57,7 +57,12 @@ func (s *sealer) writeResource(r ref) {
 	if v.entry != nil && v.entry.gone {
 		if v.known {
 			s.w.add(r.typ(), rowRecord{seq: r.seq(), flags: flagTombstone})
-			s.diff.add(r, Removed)
+			if v.base.Active() {
+				s.diff.add(r, Removed)
+			} else {
+				s.inactive--
+				s.diff.add(r, Purged)
+			}
 		}
 		return
 	}
@@ -79,7 +84,7 @@ func (s *sealer) writeResource(r ref) {
 func (s *sealer) writeUser(v *rendering) {
 	links := s.renderGroups(v)
 	row := rowRecord{hash: hash64(v.head) + hash64(links)}
-	same := v.known && row.hash == v.base.rec.hash && bytes.Equal(v.head, v.base.Head())
+	same := v.known && !s.rebase && row.hash == v.base.rec.hash && bytes.Equal(v.head, v.base.Head())
 	if same && s.sameFlags(v) {
 		return
 	}
@@ -136,7 +141,7 @@ func (s *sealer) element(dst []byte, r ref, kind string) []byte {
 
 // sameFlags says whether the entry, if there is one, has the base's flags.
 func (s *sealer) sameFlags(v *rendering) bool {
-	return v.entry == nil || v.entry.inactive != v.base.Active() && v.entry.detached == v.base.detached()
+	return v.entry == nil || v.entry.inactive != v.base.Active() && v.entry.detached == v.base.Detached()
 }
 
 // begin writes a row's attributes.
@@ -192,6 +197,12 @@ func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
 	row.size = uint32(s.w.off - row.off)
 	s.w.body(comma)
 	s.index(v, s.w.add(v.ref.typ(), *row))
+	if v.known && !v.base.Active() {
+		s.inactive--
+	}
+	if row.flags&flagInactive != 0 {
+		s.inactive++
+	}
 	if !visible {
 		return
 	}
@@ -226,7 +237,7 @@ func (s *sealer) index(v *rendering, row uint32) {
 // changed is written again for their sake, although nobody sees a difference.
 func (s *sealer) writeGroup(v *rendering) {
 	ops := s.ops[v.ref]
-	same := v.known && len(ops) == 0 && bytes.Equal(v.head, v.base.Head())
+	same := v.known && !s.rebase && len(ops) == 0 && bytes.Equal(v.head, v.base.Head())
 	if same && s.sameFlags(v) && slices.Equal(v.parents, v.base.parents()) {
 		return
 	}
@@ -267,7 +278,7 @@ func (s *sealer) planChunks(v *rendering, ops []memberOp) []plannedChunk {
 		}
 	}
 	var plan []plannedChunk
-	if count <= rebuildLimit || !v.known || v.base.rec.chunks == 0 {
+	if count <= rebuildLimit || !v.known || s.rebase || v.base.rec.chunks == 0 {
 		return cut(plan, slices.Collect(s.members(v.ref)))
 	}
 	for i := range int(v.base.rec.chunks) {

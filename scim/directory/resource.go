@@ -41,6 +41,9 @@ func (r Resource) Position() int { return r.pos }
 // Active is false for a user with active=false.
 func (r Resource) Active() bool { return r.rec.flags&flagInactive == 0 }
 
+// Detached is true for a resource that was put as [Record.Detached].
+func (r Resource) Detached() bool { return r.rec.flags&flagDetached != 0 }
+
 // LastModified is meta.lastModified: when the resource's present form became
 // visible in the endpoint, in whole milliseconds, UTC.
 func (r Resource) LastModified() time.Time { return time.UnixMilli(r.rec.modified).UTC() }

@@ -47,6 +47,7 @@ func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, er
 	next := d.base.next(d.picture.opts.Source)
 	next.generation, next.published = d.base.generation, d.base.published
 	next.tag, next.nextSeq, next.diff = tag, d.nextSeq, s.diff
+	next.inactive = d.base.inactive + s.inactive
 	s.diff.after = next
 	if seg != nil {
 		next.lay(seg)
@@ -74,6 +75,7 @@ type sealer struct {
 	ancestors map[ref][]ref // group -> all groups above it; a cache
 	shown     map[shownKey][]byte
 	scratch   []byte
+	inactive  int   // users served as inactive, more than in the base
 	affected  []ref // what may have to be written, ascending, users and groups
 }
 
@@ -184,7 +186,7 @@ func (s *sealer) attachable(r ref) bool {
 		return !e.gone && !e.detached
 	}
 	base, ok := s.base.byRef(r)
-	return ok && !base.detached()
+	return ok && !base.Detached()
 }
 
 // findAffected lists what may look different now.
@@ -192,6 +194,13 @@ func (s *sealer) findAffected() {
 	var moved []ref // groups whose place among groups, or whose display, changed
 	for i := range s.entries {
 		s.affected = append(s.affected, s.entries[i].ref)
+	}
+	if s.rebase {
+		for t := range Type(NumTypes) {
+			for i := range s.base.Len(t) {
+				s.affected = append(s.affected, s.base.at(t, i).ref())
+			}
+		}
 	}
 	for g, ops := range s.ops {
 		if len(ops) > 0 {

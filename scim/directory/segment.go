@@ -26,6 +26,7 @@ type segment struct {
 	chunkRefs []chunkRef
 	members   []ref
 	modified  [NumTypes][]uint32
+	detached  [NumTypes][]uint32
 	hashes    [NumTypes][numKeys][]uint64
 	keyRows   [NumTypes][numKeys][]uint32
 }
@@ -99,6 +100,7 @@ func (s *segment) read(data []byte) error {
 	s.members = asRecords[ref](sections[secMembers])
 	for t := range NumTypes {
 		s.rows[t] = asRecords[rowRecord](sections[secRows+t])
+		s.detached[t] = asRecords[uint32](sections[secDetached+t])
 		s.modified[t] = asRecords[uint32](sections[secModified+t])
 		for k := range numKeys {
 			s.hashes[t][k] = asRecords[uint64](sections[secHashes+t*numKeys+k])

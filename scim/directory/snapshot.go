@@ -2,7 +2,6 @@ package directory
 
 import (
 	"iter"
-	"runtime"
 	"slices"
 	"time"
 )
@@ -21,6 +20,7 @@ type Snapshot struct {
 	published  int64 // milliseconds since 1970
 	tag        Tag
 	nextSeq    uint32
+	inactive   int // users with active=false
 
 	segments []*segment          // oldest first; the first is the base
 	byNumber map[uint32]*segment // segment id -> segment
@@ -81,16 +81,27 @@ func (s *Snapshot) Tag() Tag { return s.tag }
 // Len is the number of resources of a type.
 func (s *Snapshot) Len(t Type) int { return s.tables[t].len() }
 
-// Inactive is the number of users with active=false. It reads every row.
-func (s *Snapshot) Inactive() int {
-	defer runtime.KeepAlive(s)
-	n := 0
-	for i := range s.Len(User) {
-		if s.at(User, i).rec.flags&flagInactive != 0 {
-			n++
+// Active is the number of resources of a type that are not served as inactive.
+func (s *Snapshot) Active(t Type) int {
+	if t == User {
+		return s.Len(t) - s.inactive
+	}
+	return s.Len(t)
+}
+
+// Detached gives the resources of a type that were put as [Record.Detached].
+// It costs their number, not that of all.
+func (s *Snapshot) Detached(t Type) iter.Seq[Resource] {
+	return func(yield func(Resource) bool) {
+		for i, seg := range s.segments {
+			for _, row := range seg.detached[t] {
+				p, ok := s.tables[t].position(uint32(i), row, seg.rows[t][row].seq, s.segments[0], t)
+				if ok && !yield(s.resource(t, uint32(i), row, p)) {
+					return
+				}
+			}
 		}
 	}
-	return n
 }
 
 // Diff says what a sealed snapshot changes against the one it was drafted

@@ -95,6 +95,7 @@ func (w *segmentWriter) finish() (*segment, error) {
 	section(secMembers, asBytes(w.members))
 	for t := range NumTypes {
 		section(secRows+t, asBytes(w.rows[t]))
+		section(secDetached+t, asBytes(detachedRows(w.rows[t])))
 		section(secModified+t, asBytes(byModified(w.rows[t])))
 		for k := range numKeys {
 			hashes, rows := splitKeys(w.keys[t][k])
@@ -135,6 +136,16 @@ func (w *segmentWriter) finish() (*segment, error) {
 func (w *segmentWriter) discard() {
 	w.f.Close()
 	os.Remove(w.path + tempSuffix)
+}
+
+func detachedRows(rows []rowRecord) []uint32 {
+	var detached []uint32
+	for i := range rows {
+		if rows[i].flags&flagDetached != 0 {
+			detached = append(detached, uint32(i))
+		}
+	}
+	return detached
 }
 
 // byModified gives the live rows in the order of their last change.
