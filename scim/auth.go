@@ -48,6 +48,7 @@ type Basic struct {
 type client struct {
 	Client
 	session *session
+	scope   [sha256.Size]byte // of the name and of what the client sees
 	basic   [sha256.Size]byte // of user name and password, where Basic is set
 }
 
@@ -78,6 +79,7 @@ func newGuard(clients []Client, sessions *Sessions) (*guard, error) {
 			c.Sources = slices.Compact(slices.Sorted(slices.Values(c.Sources)))
 		}
 		in := &client{Client: c, session: sessions.of(c.Name)}
+		in.scope = sha256.Sum256(fmt.Appendf(nil, "%q %t %q", c.Name, c.Sources == nil, c.Sources))
 		g.bearer = g.bearer || len(c.Tokens) > 0
 		if c.Basic != nil {
 			g.basic = true
@@ -182,6 +184,5 @@ func (c *client) view(v *directory.View) (*directory.View, bool) {
 		return v, true
 	}
 	seen := v.Only(c.Sources...)
-	id := seen.ID()
-	return seen, id != "" && strings.Count(id, "+")+1 >= len(c.Sources)
+	return seen, len(seen.Snapshots()) == len(c.Sources)
 }

@@ -28,18 +28,11 @@ type cursor struct {
 	issued   time.Time // in milliseconds
 }
 
-// bind makes one name of who asks what, so that a cursor serves no other
-// client, no other permissions and no other query.
+// bind makes one name of who asks what, so that a cursor or a walk serves no
+// other client, no other permissions and no other query.
 func bind(c *client, query string) [16]byte {
-	h := sha256.New()
-	part := func(s string) {
-		h.Write(binary.AppendUvarint(nil, uint64(len(s))))
-		h.Write([]byte(s))
-	}
-	part(c.Name)
-	part(fmt.Sprintf("%t %q", c.Sources == nil, c.Sources))
-	part(query)
-	return [16]byte(h.Sum(nil))
+	sum := sha256.Sum256(append(append(make([]byte, 0, 256), c.scope[:]...), query...))
+	return [16]byte(sum[:])
 }
 
 // A sealer makes cursors that only it can make or read. They consist of

@@ -106,9 +106,9 @@ func (h *Handler) describe(pattern string) answer {
 			return nil
 		}
 		b := newBody()
-		defer b.free()
 		b.pieces = append(b.pieces, d.json)
 		x.send(b)
+		x.release(b, nil)
 		return nil
 	}
 }

@@ -16,6 +16,13 @@ import (
 // importers compare it as a whole. The bodies are ASCII.
 const contentType = "application/scim+json"
 
+// Headers that are the same in all answers; they are never changed.
+var (
+	typeHeader  = []string{contentType}
+	cacheHeader = []string{"private, no-cache"}
+	varyHeader  = []string{"Accept-Encoding, Authorization"}
+)
+
 const (
 	// direct is the length from which a piece is written as it is. Shorter ones
 	// are copied together first: a write each would cost more than the copying.
@@ -83,18 +90,32 @@ func (b *body) writeTo(write func([]byte)) {
 // sendPage answers with a list.
 func sendPage(x *exchange, p *page, proj *projection) {
 	b := newBody()
-	defer b.free()
 	p.gather(b, proj)
 	x.send(b)
-	runtime.KeepAlive(p.view)
+	x.release(b, p.view)
 }
 
 // sendResource answers with one resource.
 func sendResource(x *exchange, v *directory.View, r directory.Resource, proj *projection) {
 	b := newBody()
-	defer b.free()
 	b.pieces, b.scratch = proj.pieces(b.pieces, b.scratch, r)
 	x.send(b)
+	x.release(b, v)
+}
+
+// lingering is how long what was being written when a write failed is left
+// alone.
+const lingering = time.Minute
+
+// release lets go of a body that has been written, and of the view whose files
+// it lies in; nil is no view. A failed write may still be reading: the HTTP/2
+// server gives up on a stream without waiting for the frame that is on its way.
+func (x *exchange) release(b *body, v *directory.View) {
+	if x.err != nil {
+		time.AfterFunc(lingering, func() { runtime.KeepAlive(v) })
+		return // b is left to the garbage collector
+	}
+	b.free()
 	runtime.KeepAlive(v)
 }
 
@@ -102,7 +123,7 @@ func sendResource(x *exchange, v *directory.View, r directory.Resource, proj *pr
 func (x *exchange) send(b *body) {
 	header := x.w.Header()
 	size := b.size()
-	header.Set("Content-Type", contentType)
+	header["Content-Type"] = typeHeader
 	cacheable(header)
 	if c := coding(x.r.Header["Accept-Encoding"]); c != nil && size >= minCompressed {
 		x.sendCompressed(b, c, size)
@@ -118,8 +139,8 @@ func (x *exchange) send(b *body) {
 // cacheable says who may keep the answer: the client alone, and it must ask
 // each time whether it still holds.
 func cacheable(header http.Header) {
-	header.Set("Cache-Control", "private, no-cache")
-	header.Set("Vary", "Accept-Encoding, Authorization")
+	header["Cache-Control"] = cacheHeader
+	header["Vary"] = varyHeader
 }
 
 // notModified answers 304 if the client has what ETag names (RFC 9110 §13.1.2).

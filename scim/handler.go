@@ -85,7 +85,10 @@ func aborted(fault any) bool {
 // access logs the request: what was asked by whom, never a token, and at Info
 // no personal data (ids and filter values are at Debug).
 func (h *Handler) access(x *exchange) {
-	ctx := x.r.Context()
+	ctx := context.WithoutCancel(x.r.Context())
+	if !h.cfg.Log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("client", x.clientName()),
 		slog.String("method", x.r.Method),
@@ -107,7 +110,7 @@ func (h *Handler) access(x *exchange) {
 	if x.err != nil {
 		attrs = append(attrs, slog.Any("err", x.err))
 	}
-	h.cfg.Log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "request", attrs...)
+	h.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 }
 
 // An exchange is one request and what has become of it.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"scimbridge/scim/directory"
@@ -88,14 +87,8 @@ func (h *Handler) query(x *exchange, name string, types []directory.Type) *scimE
 
 // plan compiles a query.
 func (h *Handler) plan(c *client, name string, types []directory.Type, p *params) (pl plan, err *scimError) {
-	pl = plan{name: name, types: types}
-	var key strings.Builder
-	part := func(name, text string) {
-		key.WriteByte('\n')
-		key.WriteString(name)
-		key.WriteString(strconv.Quote(text))
-	}
-	key.WriteString(name)
+	pl = plan{name: name, types: types, key: name}
+	part := func(name, text string) { pl.key += "\n" + name + strconv.Quote(text) }
 	if p.filter != "" {
 		if pl.filter, err = h.attrs.compileFilter(types, p.filter); err != nil {
 			return pl, err
@@ -106,13 +99,16 @@ func (h *Handler) plan(c *client, name string, types []directory.Type, p *params
 		if pl.order, err = h.attrs.compileSort(types, p.sortBy, p.sortOrder); err != nil {
 			return pl, err
 		}
+	}
+	if pl.order != nil {
 		part("sort", pl.order.key())
 	}
 	if pl.projection, err = h.project(types, p); err != nil {
 		return pl, err
 	}
-	part("attributes", pl.projection.key())
-	pl.key = key.String()
+	if pl.projection != nil {
+		part("attributes", pl.projection.key())
+	}
 	pl.bound = bind(c, pl.key)
 	return pl, nil
 }
@@ -156,8 +152,11 @@ func (h *Handler) pageSize(p *params) int {
 
 // run finds what the plan asks for in a view.
 func (pl plan) run(ctx context.Context, v *directory.View) (result, *scimError) {
-	ctx, cancel := context.WithTimeout(ctx, queryTime)
-	defer cancel()
+	if pl.filter != nil || pl.order != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, queryTime)
+		defer cancel()
+	}
 	found, err := pl.find(ctx, v)
 	if err != nil {
 		return nil, queryFault(err)

@@ -218,7 +218,9 @@ func TestFiltersThatOftenGoWrong(t *testing.T) {
 func TestGetOne(t *testing.T) {
 	w := newTenant(t, 3, 1)
 	rec := w.get("/Users/u1")
-	var got struct{ Meta struct{ Location, Version string } }
+	var got struct {
+		Meta struct{ Location, Version string }
+	}
 	decode(t, rec, &got)
 	if h := rec.Header(); h.Get("Content-Location") != got.Meta.Location || h.Get("ETag") != got.Meta.Version ||
 		h.Get("Last-Modified") != "Tue, 24 Nov 2026 12:01:00 GMT" {

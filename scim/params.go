@@ -57,7 +57,7 @@ var canonical = map[string]string{
 
 // parseQuery reads a raw query string.
 func parseQuery(raw string) (params, *scimError) {
-	p := params{startIndex: 1}
+	p := params{startIndex: 1, given: make([]string, 0, len(canonical))}
 	err := pairs(raw, func(name, value string) *scimError {
 		if name == "" {
 			p.other = true

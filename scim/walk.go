@@ -143,7 +143,7 @@ func (s *session) open(st step, p pin, now time.Time) {
 	w := &walk{pin: p, query: st.query, first: st.start, next: st.start}
 	w.status = WalkStatus{
 		Endpoint: st.name, Filtered: !st.whole, Agent: st.agent,
-		Started: now, Total: p.result.total(), View: p.view.ID(),
+		Started: now, Total: p.result.total(),
 	}
 	w.take(st, now)
 	s.mu.Lock()
@@ -209,5 +209,12 @@ func (s *session) remember(w *walk) {
 	if len(s.history) == maxHistory {
 		s.history = slices.Delete(s.history, 0, 1)
 	}
-	s.history = append(s.history, w.status)
+	s.history = append(s.history, w.report())
+}
+
+// report is the walk's status with what is not needed before someone asks.
+func (w *walk) report() WalkStatus {
+	status := w.status
+	status.View = w.view.ID()
+	return status
 }

@@ -83,7 +83,7 @@ func (s *session) status() ClientStatus {
 	}
 	for _, w := range s.walks {
 		if w.status.Pages > 1 {
-			status.Walks = append(status.Walks, w.status)
+			status.Walks = append(status.Walks, w.report())
 		}
 	}
 	return status
