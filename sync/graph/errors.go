@@ -143,7 +143,7 @@ func readError(resp *http.Response, cl *call, id string) *Error {
 	e.Status = resp.StatusCode
 	e.RequestID = firstOf(resp.Header.Get("request-id"), e.RequestID)
 	e.ClientRequestID = id
-	e.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	e.RetryAfter = retryAfter(resp.Header)
 	e.ThrottleScope = resp.Header.Get("x-ms-throttle-scope")
 	e.claims = strings.Contains(resp.Header.Get("WWW-Authenticate"), "insufficient_claims")
 	if loc, err := resp.Location(); err == nil && e.Status < 400 {

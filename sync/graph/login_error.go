@@ -117,7 +117,7 @@ func parseLoginError(resp *http.Response, body []byte) *LoginError {
 	e := readLoginBody(body)
 	e.Status = resp.StatusCode
 	e.ClockOffset, _ = clockOffset(resp.Header)
-	e.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	e.retryAfter = retryAfter(resp.Header)
 	e.classify()
 	return e
 }

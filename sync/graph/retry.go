@@ -189,6 +189,16 @@ func (c *Client) admit(ctx context.Context) *setback {
 	return nil
 }
 
+// retryAfter gives the wait that an answer asks for. A date in it is by the
+// clock of the one who answered.
+func retryAfter(h http.Header) time.Duration {
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return parseRetryAfter(h.Get("Retry-After"), now)
+}
+
 // parseRetryAfter reads a Retry-After header: seconds, also with a fraction
 // ("2.128", as in the documentation of Graph's throttling), or a date (RFC 9110
 // §10.2.3). What cannot be read, or lies in the past, is 0.

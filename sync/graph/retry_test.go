@@ -43,6 +43,24 @@ func TestParseRetryAfter(t *testing.T) {
 	}
 }
 
+func TestRetryAfterDateIsByTheirClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		theirs := time.Now().Add(-3 * time.Hour)
+		busy := refusal(429, "TooManyRequests", "Date", theirs.UTC().Format(http.TimeFormat), "Retry-After", theirs.Add(40*time.Second).UTC().Format(http.TimeFormat))
+		w := &world{graph: inTurn(busy, lastPage())}
+		c := newClient(t, w, nil)
+		if _, _, err := read(c.Changes(t.Context(), graph.Users, "")); err != nil {
+			t.Fatal(err)
+		}
+		if gap := w.gaps()[0]; gap < 40*time.Second || gap > 41*time.Second {
+			t.Errorf("waited %v", gap)
+		}
+		if got := c.Status().ClockOffset; got != -3*time.Hour {
+			t.Errorf("clock offset %v", got)
+		}
+	})
+}
+
 // gaps gives the waits between the requests to Graph.
 func (w *world) gaps() (gaps []time.Duration) {
 	for i := 1; i < len(w.times); i++ {

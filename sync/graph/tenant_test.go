@@ -451,7 +451,8 @@ func TestWithdrawnConsent(t *testing.T) {
 
 func BenchmarkFullRead(b *testing.B) {
 	tenant := graphtest.NewCompany(graphtest.Options{Seed: 1, Calm: true}, 20_000, 100)
-	tenant.AddApp(graphtest.App{ClientID: "app", Secret: secret, Consented: true, Permissions: []string{"User.Read.All"}})
+	const app = "11111111-2222-4333-8444-555555555555"
+	tenant.AddApp(graphtest.App{ClientID: app, Secret: secret, Consented: true, Permissions: []string{"User.Read.All"}})
 	server := graphtest.NewServer(tenant)
 	if err := server.Start(); err != nil {
 		b.Fatal(err)
@@ -459,7 +460,7 @@ func BenchmarkFullRead(b *testing.B) {
 	b.Cleanup(func() { _ = server.Close() })
 	c := newClient(b, nil, func(cfg *graph.Config) {
 		cfg.GraphURL, cfg.LoginURL, cfg.HTTPClient = server.GraphURL(), server.LoginURL(), &http.Client{}
-		cfg.TenantID, cfg.ClientID, cfg.Select, cfg.Log = tenant.ID(), "app", selection, nil
+		cfg.TenantID, cfg.ClientID, cfg.Select, cfg.Log = tenant.ID(), app, selection, nil
 	})
 	for b.Loop() {
 		n := 0

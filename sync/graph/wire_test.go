@@ -123,7 +123,7 @@ func TestRoundSurvivesFaultsOfTheConnection(t *testing.T) {
 }
 
 func TestBodyIsBoundedAfterDecompression(t *testing.T) {
-	bomb := zipped(strings.Repeat(" ", 50<<20))
+	bomb := zipped(strings.Repeat(" ", 8<<20))
 	c, _ := onWire(t, 1, func(w http.ResponseWriter, _ string) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = io.WriteString(w, bomb)
