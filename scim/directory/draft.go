@@ -201,6 +201,12 @@ func (d *Draft) set(id string, e entry) {
 	d.entries = append(d.entries, e)
 }
 
+// Holds says whether the draft puts the resource, as it will be or as it is.
+func (d *Draft) Holds(id string) bool {
+	i, ok := d.byID[id]
+	return ok && !d.entries[i].gone
+}
+
 // Join makes member (a user or a group) a direct member of group. A membership
 // with an end that the sealed snapshot does not hold, or holds detached, is
 // dropped.

@@ -167,6 +167,34 @@ func (r Resource) Attribute(name string) []byte {
 	return topLevel(r.Head(), name)
 }
 
+// HasText says whether a top-level attribute is a string equal to text, but for
+// case.
+func (r Resource) HasText(name, text string) bool {
+	var s string
+	return json.Unmarshal(r.Attribute(name), &s) == nil && Fold(s) == Fold(text)
+}
+
+// MemberCount is the number of a group's direct members.
+func (r Resource) MemberCount() int {
+	n := 0
+	for _, c := range r.chunkRecords() {
+		n += int(c.count)
+	}
+	return n
+}
+
+// MembersMissingFrom counts the direct members of a group that it does not have
+// in a later form, of the same source.
+func (r Resource) MembersMissingFrom(later Resource) int {
+	n := 0
+	for m := range r.memberRefs() {
+		if !later.hasMember(m) {
+			n++
+		}
+	}
+	return n
+}
+
 func (r Resource) bytes(from, to uint32) []byte {
 	return r.seg.body[r.rec.off+uint64(from) : r.rec.off+uint64(to) : r.rec.off+uint64(to)]
 }

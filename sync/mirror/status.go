@@ -1,0 +1,189 @@
+package mirror
+
+import (
+	"sync"
+	"time"
+
+	"scimbridge/scim/directory"
+	"scimbridge/sync/graph"
+	"scimbridge/sync/store"
+)
+
+// A State is what a source is doing, in the words of log, page and commands.
+type State string
+
+// The states of a source that is mirrored.
+const (
+	Starting    State = "starting"
+	FirstImport State = "first import"
+	Importing   State = "importing"
+	Current     State = "up to date"
+	HeldState   State = "held"
+	FrozenState State = "frozen"
+	Failing     State = "failing"
+)
+
+// An Outcome is how a round ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Published Outcome = "published"
+	Unchanged Outcome = "unchanged"
+	Held      Outcome = "held"
+	Frozen    Outcome = "frozen"
+	Failed    Outcome = "failed"
+)
+
+// A Report is what one round did.
+type Report struct {
+	Round   uint64 // the store's number; 0 where nothing was pulled
+	Started time.Time
+	Elapsed time.Duration
+	// FullUsers and FullGroups tell that a collection was read in full.
+	FullUsers, FullGroups bool
+	Pages                 int
+	// What the pull changed in the store.
+	Users, Groups, Edges store.Tally
+	Broken               int // objects that could not be understood
+	Problems             int // values that could not be mapped
+
+	Outcome Outcome
+	// Changes is what the snapshot changes against the one served before, by
+	// type; nil where none was sealed.
+	Changes *[directory.NumTypes]directory.Counts
+	Verdict Verdict   // of a held round
+	Since   time.Time // since when the source is held or frozen
+	Err     error     // of a failed round
+}
+
+// Full tells that something was read in full.
+func (r *Report) Full() bool { return r.FullUsers || r.FullGroups }
+
+func (r *Report) tally(k graph.Kind) *store.Tally {
+	if k == graph.Groups {
+		return &r.Groups
+	}
+	return &r.Users
+}
+
+// record gives the report's line of history.
+func (r *Report) record(source string, served *directory.Snapshot) store.RoundRecord {
+	rec := store.RoundRecord{
+		Source: source, Round: r.Round, Started: r.Started, Elapsed: r.Elapsed, Full: r.Full(),
+		Users: r.Users, Groups: r.Groups, Edges: r.Edges, Pages: r.Pages, Outcome: string(r.Outcome),
+	}
+	if served != nil {
+		rec.Users.Present, rec.Groups.Present = served.Active(directory.User), served.Active(directory.Group)
+	}
+	if r.Err != nil {
+		rec.Error = r.Err.Error()
+	}
+	return rec
+}
+
+// Progress counts what the round that is under way has read so far.
+type Progress struct {
+	Users, Groups int
+}
+
+// A Status is what a source is and did, for the status page, commands and
+// metrics.
+type Status struct {
+	Name  string
+	State State
+
+	RoundStarted time.Time // of the round under way or the last one
+	Progress     Progress  // of the round under way
+	Next         time.Time // when the next round starts
+
+	Last        Report    // the last round that ended
+	LastSuccess time.Time // when a round last ended without failing
+	FailedSince time.Time // when the failures that last until now began
+	Failures    int       // in a row
+
+	Frozen time.Time   // since when; zero: not frozen
+	Held   *store.Held // what waits for approval
+	// Rounds counts the rounds since the start, by outcome.
+	Rounds map[Outcome]uint64
+	// Drift counts the objects that a full read found otherwise than deltas
+	// had told, since the start.
+	Drift uint64
+}
+
+// A statusKeeper guards a Status.
+type statusKeeper struct {
+	mu   sync.Mutex
+	s    Status
+	held *directory.Snapshot // the snapshot that waits
+}
+
+func (k *statusKeeper) set(change func(*Status)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	change(&k.s)
+}
+
+func (k *statusKeeper) progress(kind graph.Kind, n int) {
+	k.set(func(s *Status) {
+		if kind == graph.Groups {
+			s.Progress.Groups += n
+		} else {
+			s.Progress.Users += n
+		}
+	})
+}
+
+func (k *statusKeeper) setHeld(held *store.Held, snapshot *directory.Snapshot) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.s.Held, k.held = held, snapshot
+}
+
+// conclude takes in a round that ended.
+func (k *statusKeeper) conclude(r *Report) {
+	k.set(func(s *Status) {
+		s.Last = *r
+		if s.Rounds == nil {
+			s.Rounds = make(map[Outcome]uint64)
+		}
+		s.Rounds[r.Outcome]++
+		switch r.Outcome {
+		case Failed:
+			s.State = Failing
+			s.Failures++
+			if s.FailedSince.IsZero() {
+				s.FailedSince = r.Started
+			}
+			return
+		case Held:
+			s.State = HeldState
+		case Frozen:
+			s.State, s.Frozen = FrozenState, r.Since
+		default:
+			s.State = Current
+		}
+		s.Failures, s.FailedSince = 0, time.Time{}
+		s.LastSuccess = r.Started.Add(r.Elapsed)
+	})
+}
+
+// Status gives the source's status as it is now.
+func (m *Mirror) Status() Status {
+	m.status.mu.Lock()
+	defer m.status.mu.Unlock()
+	s := m.status.s
+	s.Rounds = make(map[Outcome]uint64, len(m.status.s.Rounds))
+	for outcome, n := range m.status.s.Rounds {
+		s.Rounds[outcome] = n
+	}
+	return s
+}
+
+// HeldSnapshot gives the snapshot that waits for approval, or nil. Its Diff
+// says what approving it would change.
+func (m *Mirror) HeldSnapshot() *directory.Snapshot {
+	m.status.mu.Lock()
+	defer m.status.mu.Unlock()
+	return m.status.held
+}
