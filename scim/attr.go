@@ -105,7 +105,6 @@ func (a *attribute) path() string {
 const (
 	nameSchemas      = "schemas"
 	nameID           = "id"
-	nameExternalID   = "externalId"
 	nameMeta         = "meta"
 	nameLastModified = "lastModified"
 	nameResourceType = "resourceType"

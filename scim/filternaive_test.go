@@ -3,7 +3,6 @@ package scim
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"math/big"
 	"regexp"
@@ -21,8 +20,7 @@ import (
 // over decoded maps, with a parser of its own and the schemas as the maps that
 // /Schemas shows. It shares no code with what it checks. Being slow is fine.
 
-// A naive knows the attributes of one resource type: lower-case path in full ->
-// definition.
+// A naive knows the attributes of one resource type.
 type naive struct {
 	typ        string
 	core       string
@@ -613,5 +611,3 @@ func naiveCut(defs []any, v any, prefix string, named map[string]bool, only, wan
 	}
 	return v
 }
-
-func (n *naive) String() string { return fmt.Sprint(n.typ) }
