@@ -2,8 +2,10 @@ package scim_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
@@ -245,3 +247,32 @@ func TestMultipleSourcesInOnePage(t *testing.T) {
 		t.Errorf("over the border: %v", got)
 	}
 }
+
+// A client that hangs up is noted, and harms nobody who asks after it.
+func TestClientHangsUp(t *testing.T) {
+	w := newTenant(t, 2000, 0)
+	want := w.get("/Users").Body.String()
+	for _, encoding := range []string{"", "gzip", "zstd"} {
+		var log bytes.Buffer
+		w.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		w.reload()
+		r, err := http.NewRequest("GET", "https://scim.example.com/scim/v2/Users", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer secret")
+		r.Header.Set("Accept-Encoding", encoding)
+		w.handler.ServeHTTP(&closed{sink{header: http.Header{}}}, r)
+		if !strings.Contains(log.String(), `err="connection reset"`) {
+			t.Errorf("%s: log says %s", encoding, &log)
+		}
+		if got := w.get("/Users").Body.String(); got != want {
+			t.Errorf("%s: the next answer is another", encoding)
+		}
+	}
+}
+
+// A closed connection takes nothing.
+type closed struct{ sink }
+
+func (*closed) Write([]byte) (int, error) { return 0, errors.New("connection reset") }

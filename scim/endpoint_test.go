@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -255,9 +254,4 @@ func fault(t testing.TB, rec *httptest.ResponseRecorder) (scimType, detail strin
 		t.Error("detail is empty")
 	}
 	return e.ScimType, e.Detail
-}
-
-// testLog sends a handler's log to the test's.
-func testLog(t testing.TB, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
 }

@@ -182,6 +182,13 @@ func TestWalkRules(t *testing.T) {
 			w.list("/Users?startIndex=1&count=1")
 			return page(w, 3)
 		}, []string{"u2", "u3"}},
+		{"an import with another count at the same place does not disturb", func(w *tenant) []string {
+			page(w, 1)
+			remove(w, "u0")
+			w.list("/Users?startIndex=1&count=1")
+			w.list("/Users?startIndex=2&count=1")
+			return page(w, 3)
+		}, []string{"u2", "u3"}},
 		{"a probe of another program does not disturb", func(w *tenant) []string {
 			page(w, 1, "User-Agent", "importer")
 			remove(w, "u0")
