@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // delta answers GET /users/delta and /groups/delta
@@ -126,7 +125,7 @@ func (c *call) laterRound(k kind) (*round, *refusal) {
 	if refused := c.sameOptions("$deltatoken", token.Select); refused != nil {
 		return nil, refused
 	}
-	if c.now.Sub(token.At) > c.t.opts.DeltaLifetime || c.t.deltaRevoked(token.At) {
+	if c.now.Sub(token.At) > c.t.opts.DeltaLifetime || token.Epoch != c.t.deltaEpoch() {
 		return nil, c.t.opts.ExpiredDelta.refusal(c)
 	}
 	c.t.mu.RLock()
@@ -147,13 +146,13 @@ func (c *call) nextPage(k kind) (*round, int, *refusal) {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	r := c.t.rounds.open[token.Round]
-	if r == nil || c.now.Sub(token.At) > c.t.opts.PageLifetime || !token.At.After(c.t.rounds.revoked) {
+	if r == nil || c.now.Sub(token.At) > c.t.opts.PageLifetime || token.Epoch != c.t.rounds.epoch {
 		return nil, 0, refusePage()
 	}
 	if refused := c.sameOptions("$skiptoken", r.sel.names); refused != nil {
 		return nil, 0, refused
 	}
-	if r.isLast(token.Page) {
+	if r.used = c.now; r.isLast(token.Page) {
 		r.ended = c.now
 	}
 	return r, token.Page, nil
@@ -184,7 +183,7 @@ func (c *call) latest(k kind) (*answer, *refusal) {
 	}
 	c.t.mu.RLock()
 	defer c.t.mu.RUnlock()
-	r := &round{kind: k, full: true, sel: sel, ids: ids, start: c.t.seq, ends: []int{0}, begun: c.now}
+	r := &round{kind: k, full: true, sel: sel, ids: ids, start: c.t.seq, ends: []int{0}}
 	return c.render(r, 0, nil), nil
 }
 
@@ -230,9 +229,9 @@ func (c *call) links(r *round, page int, faults []Fault) string {
 	here := c.base + "/v1.0/" + collections[r.kind] + "/delta?"
 	next := ""
 	if !r.isLast(page) {
-		next = here + "$skiptoken=" + c.t.seal.seal(sealPage, pageToken{Kind: r.kind, Round: r.id, Page: page + 1, At: c.now})
+		next = here + "$skiptoken=" + c.skipToken(r, page+1)
 	}
-	delta := here + "$deltatoken=" + c.t.seal.seal(sealDelta, deltaToken{Kind: r.kind, Seq: r.start, Select: r.sel.names, IDs: r.ids, At: c.now})
+	delta := here + "$deltatoken=" + c.deltaToken(r)
 	if next != "" {
 		delta = ""
 	}
@@ -241,8 +240,8 @@ func (c *call) links(r *round, page int, faults []Fault) string {
 		case FaultNoLinks:
 			next, delta = "", ""
 		case FaultBothLinks:
-			next = orElse(next, here+"$skiptoken="+c.t.seal.seal(sealPage, pageToken{Kind: r.kind, Round: r.id, Page: page, At: c.now}))
-			delta = orElse(delta, here+"$deltatoken="+c.t.seal.seal(sealDelta, deltaToken{Kind: r.kind, Seq: r.start, Select: r.sel.names, IDs: r.ids, At: c.now}))
+			next = orElse(next, here+"$skiptoken="+c.skipToken(r, page))
+			delta = orElse(delta, here+"$deltatoken="+c.deltaToken(r))
 		case FaultForeignLink:
 			next, delta = strings.Replace(orElse(next, delta), c.base, f.Target, 1), ""
 		case FaultLoopingLink:
@@ -259,6 +258,16 @@ func (c *call) links(r *round, page int, faults []Fault) string {
 	return out
 }
 
+// skipToken and deltaToken need the tenant's read lock.
+func (c *call) skipToken(r *round, page int) string {
+	return c.t.seal.seal(sealPage, pageToken{Kind: r.kind, Round: r.id, Page: page, At: c.now, Epoch: c.t.rounds.epoch})
+}
+
+func (c *call) deltaToken(r *round) string {
+	return c.t.seal.seal(sealDelta, deltaToken{Kind: r.kind, Seq: r.start, Select: r.sel.names, IDs: r.ids, At: c.now, Epoch: c.t.epoch})
+}
+
+// orElse is a, or b where a is empty.
 func orElse(a, b string) string {
 	if a != "" {
 		return a
@@ -277,18 +286,18 @@ func (c *call) hidesMembers(o *object) bool {
 func (t *Tenant) ExpireDeltaLinks() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.revokedDelta = t.opts.Now()
+	t.epoch++
 }
 
 // ExpirePageLinks makes every nextLink handed out so far count as expired.
 func (t *Tenant) ExpirePageLinks() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rounds.revoked = t.opts.Now()
+	t.rounds.epoch++
 }
 
-func (t *Tenant) deltaRevoked(at time.Time) bool {
+func (t *Tenant) deltaEpoch() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return !at.After(t.revokedDelta)
+	return t.epoch
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,14 +104,15 @@ func selected(t *testing.T, o graphtest.Object, names ...string) map[string]any 
 }
 
 func TestRoundsOfARestlessTenantLeadToItsState(t *testing.T) {
-	for _, calm := range []bool{true, false} {
-		t.Run(fmt.Sprintf("calm %v", calm), func(t *testing.T) {
-			opts := graphtest.Options{Seed: seed, Calm: calm, PageSize: 9, MembersPerPart: 6}
-			w := newWorld(t, graphtest.NewCompany(opts, 60, 25))
-			r := rand.New(rand.NewPCG(seed, 1))
+	for s := range uint64(8) {
+		calm := s%2 == 0
+		t.Run(fmt.Sprintf("seed %d, calm %v", seed+s, calm), func(t *testing.T) {
+			opts := graphtest.Options{Seed: seed + s, Calm: calm, PageSize: 3 + int(s), MembersPerPart: 2 + int(s)}
+			w := newWorld(t, graphtest.NewCompany(opts, 40, 15))
+			r := rand.New(rand.NewPCG(seed+s, 1))
 			m := newMirror()
 			users, groups := userQuery, groupQuery
-			for range 40 {
+			for range 15 {
 				objects, link, _ := w.round(users)
 				m.take(m.users, objects)
 				users = link
@@ -124,6 +126,32 @@ func TestRoundsOfARestlessTenantLeadToItsState(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTheWorldMayChangeWhileSeveralClientsRead(t *testing.T) {
+	w := newWorld(t, graphtest.NewCompany(graphtest.Options{Seed: seed, PageSize: 10, MembersPerPart: 4}, 60, 20))
+	var clients sync.WaitGroup
+	for range 3 {
+		clients.Go(func() {
+			_, users, _ := w.round(userQuery)
+			_, groups, _ := w.round(groupQuery)
+			for range 3 {
+				_, users, _ = w.round(users)
+				_, groups, _ = w.round(groups)
+			}
+		})
+	}
+	r := rand.New(rand.NewPCG(seed, 2))
+	for range 100 {
+		disturb(w.tenant, r)
+	}
+	clients.Wait()
+	m := newMirror()
+	objects, _, _ := w.round(userQuery)
+	m.take(m.users, objects)
+	objects, _, _ = w.round(groupQuery)
+	m.take(m.groups, objects)
+	checkMirror(t, w, m)
 }
 
 // disturb makes one random change.
@@ -414,9 +442,17 @@ func TestTokensExpire(t *testing.T) {
 		t.Errorf("an old deltaLink: %d %s", status, code)
 	}
 	_, delta, _ = w.round(userQuery)
+	p = w.page(userQuery)
 	w.tenant.ExpireDeltaLinks()
+	w.tenant.ExpirePageLinks()
 	if status, _ := w.refused(delta); status != 410 {
 		t.Errorf("a revoked deltaLink: %d", status)
+	}
+	if status, _ := w.refused(p.Next); status != 400 {
+		t.Errorf("a revoked nextLink: %d", status)
+	}
+	if _, delta, _ = w.round(userQuery); w.page(delta).Delta == "" {
+		t.Error("links made at the very moment of the revocation, but after it, must do")
 	}
 }
 

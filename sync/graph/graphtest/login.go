@@ -36,6 +36,9 @@ func (s *Server) serveLogin(w http.ResponseWriter, r *http.Request) {
 	if len(s.tenants) > 0 {
 		l.now, l.traceID = s.tenants[0].opts.Now(), s.tenants[0].dice.guid()
 	}
+	if l.t != nil {
+		l.now = l.t.opts.Now()
+	}
 	l.correlationID = orElse(r.Header.Get("client-request-id"), l.traceID)
 	w.Header().Set("x-ms-request-id", l.traceID)
 	w.Header().Set("Date", l.now.UTC().Format(http.TimeFormat))
@@ -114,6 +117,11 @@ func (l *loginCall) disturb(w http.ResponseWriter, f Fault) int {
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(htmlError(status)))
 		return status
+	case FaultSlow:
+		select {
+		case <-l.r.Context().Done():
+		case <-time.After(f.Wait):
+		}
 	case FaultTruncated:
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		_, _ = w.Write([]byte(`{"token_type":"Bearer","expires_in":3599,"access_`))

@@ -36,7 +36,7 @@ func newLoginWorld(t *testing.T, app graphtest.App) *loginWorld {
 	tenant := graphtest.NewTenant(graphtest.Options{Seed: seed, Now: func() time.Time { return clock }})
 	app.ClientID = clientID
 	tenant.AddApp(app)
-	s := graphtest.NewServer(tenant, graphtest.NewTenant(graphtest.Options{Seed: seed + 1, Name: "Other", Domain: "other.example"}))
+	s := graphtest.NewServer(tenant, graphtest.NewTenant(graphtest.Options{Seed: seed + 1, Name: "Other", Domain: "other.example", Now: func() time.Time { return clock }}))
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	return &loginWorld{world{t: t, tenant: tenant, url: srv.URL, app: clientID}, s}

@@ -22,9 +22,9 @@ type round struct {
 	full    bool
 	minimal bool // Prefer: return=minimal
 	sel     *selection
-	ids     []string // of $filter
-	start   uint64   // position in the log
-	begun   time.Time
+	ids     []string  // of $filter
+	start   uint64    // position in the log
+	used    time.Time // when a page was last asked for
 	ended   time.Time // when the last page was asked for
 	items   []item
 	ends    []int                   // per page, the end of its items
@@ -43,14 +43,13 @@ type item struct {
 const ghostPart = -1
 
 // roundBook keeps the rounds that are under way. A round is dropped once its
-// pages have expired, a while after its end, or when too many are open.
+// last nextLink has expired, a while after its end, or when too many are open.
 type roundBook struct {
 	open  map[uint64]*round
 	order []uint64
 	last  uint64
 	seed  uint64
-	// nextLinks handed out up to here are expired
-	revoked time.Time
+	epoch int // of nextLinks: those of an earlier one are expired
 }
 
 const (
@@ -63,7 +62,7 @@ func (b *roundBook) init(seed uint64) { b.open, b.seed = map[uint64]*round{}, se
 func (b *roundBook) enter(r *round, lifetime time.Duration) {
 	b.order = slices.DeleteFunc(b.order, func(id uint64) bool {
 		old := b.open[id]
-		gone := r.begun.Sub(old.begun) > 100*lifetime || !old.ended.IsZero() && r.begun.Sub(old.ended) > afterEnd
+		gone := r.used.Sub(old.used) > lifetime || !old.ended.IsZero() && r.used.Sub(old.ended) > afterEnd
 		if gone {
 			delete(b.open, id)
 		}
@@ -96,7 +95,7 @@ func (t *Tenant) plan(q roundRequest) *round {
 	t.beginRound(q.kind)
 	t.rounds.last++
 	r := &round{id: t.rounds.last, kind: q.kind, full: q.full, minimal: q.minimal && !q.full, sel: q.sel,
-		ids: q.ids, start: t.seq, begun: t.opts.Now()}
+		ids: q.ids, start: t.seq, used: t.opts.Now()}
 	chance := rand.New(rand.NewPCG(t.rounds.seed^r.id<<20, streamRounds))
 	if q.full {
 		t.planFull(r, chance)

@@ -71,6 +71,7 @@ type pageToken struct {
 	Round uint64
 	Page  int
 	At    time.Time
+	Epoch int // of ExpirePageLinks
 }
 
 // deltaToken is the inside of a $deltatoken: all that the next round needs, so
@@ -81,6 +82,7 @@ type deltaToken struct {
 	Select []string // nil: the default set
 	IDs    []string `json:",omitempty"` // of $filter
 	At     time.Time
+	Epoch  int // of ExpireDeltaLinks
 }
 
 // listToken is the inside of a $skiptoken of a list.

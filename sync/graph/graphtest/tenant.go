@@ -30,11 +30,10 @@ type Tenant struct {
 	seq     uint64 // of the last change
 	logs    [2]changeLog
 	rounds  roundBook
-	// deltaLinks handed out up to here are expired
-	revokedDelta time.Time
-	ids          *rand.Rand
-	purges       *rand.Rand
-	apps         map[string]*app // lower-case client id -> application
+	epoch   int // of deltaLinks: those of an earlier one are expired
+	ids     *rand.Rand
+	purges  *rand.Rand
+	apps    map[string]*app // lower-case client id -> application
 
 	faults  faultBook // has its own lock
 	journal journal   // has its own lock
