@@ -269,6 +269,29 @@ func TestGoodTokenOutlivesALoginThatIsAway(t *testing.T) {
 	})
 }
 
+// Whoever joins a renewal that was begun in good time, and fails once the token
+// has expired, is not left with one try at the login.
+func TestRenewalThatFailsTooLateIsTakenUpAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{graph: always(lastPage()), login: func(n int, _ url.Values) answer {
+			if n == 2 {
+				return answer{status: 503, after: 10 * time.Second}
+			}
+			return token(fmt.Sprint(n), 20)
+		}}
+		c := newClient(t, w, nil)
+		ask(t, c, w)
+		time.Sleep(16 * time.Second)
+		var group sync.WaitGroup
+		group.Go(func() { ask(t, c, w) })
+		time.Sleep(5 * time.Second)
+		if got := ask(t, c, w); got != "3" {
+			t.Errorf("token %s", got)
+		}
+		group.Wait()
+	})
+}
+
 func TestRefusedTokenIsFetchedAgainOnce(t *testing.T) {
 	denied := refusal(401, "InvalidAuthenticationToken")
 	t.Run("and the page is read", func(t *testing.T) {

@@ -262,6 +262,24 @@ func TestCancellationAnywhere(t *testing.T) {
 	}
 }
 
+// The limits of a single try are ours: the caller's context lives on, and the
+// error must not tell otherwise.
+func TestTimeOutOfATryIsNotTheCallers(t *testing.T) {
+	for _, tune := range []func(*graph.Config){
+		func(cfg *graph.Config) { cfg.Retry.Attempt = time.Second },
+		func(cfg *graph.Config) { cfg.HTTPClient.Timeout = time.Second },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{graph: always(answer{after: time.Hour})}
+			_, _, err := read(newClient(t, w, tune).Changes(t.Context(), graph.Users, ""))
+			checkSentinel(t, err, graph.ErrUnavailable)
+			if errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no complete answer in time") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
 func TestRequestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{graph: func(n int, _ *http.Request) answer {
