@@ -97,14 +97,16 @@ func dropOrphans(ctx context.Context, conn *sql.Conn, refs []int64) error {
 	return nil
 }
 
+const pruneEdges = `DELETE FROM edges WHERE m IN
+	(SELECT m FROM edges WHERE m >> 40 = ? AND ended = 1 AND round <= ? LIMIT ?)
+	RETURNING grp, member`
+
 // Prune implements [Store], in batches like Forget.
 func (s *DB) Prune(ctx context.Context, source string, upTo uint64) error {
 	return s.wrap("pruning memberships", s.exclusively(ctx, source, func(conn *sql.Conn, number int64) error {
 		for more := true; more; {
 			if err := s.transact(ctx, conn, func(conn *sql.Conn) error {
-				refs, err := queryInts(ctx, conn, `DELETE FROM edges WHERE m IN
-					(SELECT m FROM edges WHERE m >> 40 = ? AND ended = 1 AND round <= ? LIMIT ?)
-					RETURNING grp, member`, number, upTo, batch)
+				refs, err := queryInts(ctx, conn, pruneEdges, number, upTo, batch)
 				if err != nil {
 					return err
 				}

@@ -32,10 +32,27 @@ func (s *DB) Object(ctx context.Context, source string, kind Kind, id string) (o
 	return obj, true, nil
 }
 
-// The part common to all reads of objects. The ids follow the objects, or the
-// order would be lost.
+// What is common to all reads of objects. The ids come after the objects, or
+// the order would be lost.
 const selectObjects = `SELECT i.id, o.round, o.removed_at, o.reason, o.properties
 	FROM objects o CROSS JOIN ids i ON i.ref = ? + (o.slot & 0xffffffff) `
+
+const selectEdges = `SELECT g.id, m.id, e.type, e.round, e.ended
+	FROM edges e CROSS JOIN ids g ON g.ref = e.grp CROSS JOIN ids m ON m.ref = e.member `
+
+// The reads of objects and memberships, all of them or what changed. The inner
+// queries give the keys in order, so that no sorting of whole rows is needed.
+// "round > 1" is what lets SQLite use the index.
+const (
+	queryObjects        = selectObjects + "WHERE o.slot BETWEEN ? AND ? ORDER BY o.slot"
+	queryChangedObjects = selectObjects + `WHERE o.slot IN
+		(SELECT slot FROM objects WHERE slot >> 32 = ? AND round > 1 AND round > ?) ORDER BY o.slot`
+	queryEdges        = selectEdges + "WHERE e.m BETWEEN ? AND ? ORDER BY e.m"
+	queryChangedEdges = selectEdges + `WHERE e.m IN
+		(SELECT m FROM edges WHERE m >> 40 = ? AND round > 1 AND round > ?) ORDER BY e.m`
+	queryMembers  = selectEdges + "WHERE e.grp = (SELECT ref FROM ids WHERE id = ? AND ref BETWEEN ? AND ?) AND e.ended = 0 ORDER BY e.member"
+	queryMemberOf = selectEdges + "WHERE e.member = (SELECT ref FROM ids WHERE id = ? AND ref BETWEEN ? AND ?) AND e.ended = 0 ORDER BY e.m"
+)
 
 // Objects implements [Store].
 func (s *DB) Objects(ctx context.Context, source string, kind Kind, since uint64) iter.Seq2[Object, error] {
@@ -47,13 +64,9 @@ func (s *DB) Objects(ctx context.Context, source string, kind Kind, since uint64
 		base := refSpan(number).first
 		if since == 0 {
 			in := kindSpan(number, code)
-			return selectObjects + "WHERE o.slot BETWEEN ? AND ? ORDER BY o.slot", []any{base, in.first, in.last}, nil
+			return queryObjects, []any{base, in.first, in.last}, nil
 		}
-		// The inner query gives the slots in order, so that no sorting of whole
-		// rows is needed.
-		return selectObjects + `WHERE o.slot IN
-			(SELECT slot FROM objects WHERE slot >> 32 = ? AND round > 1 AND round > ?) ORDER BY o.slot`,
-			[]any{base, number<<kindBits | code, since}, nil
+		return queryChangedObjects, []any{base, number<<kindBits | code, since}, nil
 	}, func(row scanner) (Object, error) {
 		obj := Object{Kind: kind}
 		var id any
@@ -68,40 +81,34 @@ func (s *DB) Objects(ctx context.Context, source string, kind Kind, since uint64
 	})
 }
 
-const selectEdges = `SELECT g.id, m.id, e.type, e.round, e.ended
-	FROM edges e CROSS JOIN ids g ON g.ref = e.grp CROSS JOIN ids m ON m.ref = e.member `
-
 // Edges implements [Store].
 func (s *DB) Edges(ctx context.Context, source string, since uint64) iter.Seq2[Edge, error] {
 	return stream(s, ctx, source, "reading memberships", func(number int64) (string, []any, error) {
 		if since == 0 {
 			in := edgeSpan(number)
-			return selectEdges + "WHERE e.m BETWEEN ? AND ? ORDER BY e.m", []any{in.first, in.last}, nil
+			return queryEdges, []any{in.first, in.last}, nil
 		}
-		return selectEdges + `WHERE e.m IN
-			(SELECT m FROM edges WHERE m >> 40 = ? AND round > 1 AND round > ?) ORDER BY e.m`,
-			[]any{number, since}, nil
+		return queryChangedEdges, []any{number, since}, nil
 	}, scanEdge)
 }
 
 // Members implements [Store].
 func (s *DB) Members(ctx context.Context, source, group string) iter.Seq2[Edge, error] {
-	return s.edgesOf(ctx, source, group, "grp")
+	return s.edgesOf(ctx, source, group, queryMembers)
 }
 
 // MemberOf implements [Store].
 func (s *DB) MemberOf(ctx context.Context, source, member string) iter.Seq2[Edge, error] {
-	return s.edgesOf(ctx, source, member, "member")
+	return s.edgesOf(ctx, source, member, queryMemberOf)
 }
 
-func (s *DB) edgesOf(ctx context.Context, source, id, end string) iter.Seq2[Edge, error] {
+func (s *DB) edgesOf(ctx context.Context, source, id, query string) iter.Seq2[Edge, error] {
 	return stream(s, ctx, source, "reading memberships", func(number int64) (string, []any, error) {
 		if id == "" {
 			return "", nil, errNoID
 		}
 		in := refSpan(number)
-		return selectEdges + "WHERE e." + end + " = (SELECT ref FROM ids WHERE id = ? AND ref BETWEEN ? AND ?) AND e.ended = 0 ORDER BY e.m",
-			[]any{encodeID(id), in.first, in.last}, nil
+		return query, []any{encodeID(id), in.first, in.last}, nil
 	}, scanEdge)
 }
 

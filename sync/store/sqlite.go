@@ -63,6 +63,7 @@ type DB struct {
 	closed bool
 
 	stageLimit int
+	pragmas    []string // further ones, for tests
 	// failpoint is nil but in tests. It is called before each step of a write,
 	// and after "committed", which is when a failure comes too late.
 	failpoint func(step string) error
@@ -73,6 +74,10 @@ var _ Store = (*DB)(nil)
 // Open opens the state, making the file if there is none. A file that can't
 // be used gives a [*FileError], a directory in use a [*LockedError].
 func Open(ctx context.Context, opts Options) (*DB, error) {
+	return open(ctx, opts)
+}
+
+func open(ctx context.Context, opts Options, pragmas ...string) (*DB, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -81,7 +86,7 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("opening the state: %w", err)
 	}
 	opts.Path = path
-	s := &DB{opts: opts, gate: make(chan struct{}, 1), open: make(map[string]*round), stageLimit: stageLimit}
+	s := &DB{opts: opts, gate: make(chan struct{}, 1), open: make(map[string]*round), stageLimit: stageLimit, pragmas: pragmas}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the state: %w", explain(path, err)), s.shut())
 	}
@@ -105,13 +110,18 @@ func (s *DB) start(ctx context.Context) error {
 	if err := checkHeader(s.opts.Path); err != nil {
 		return err
 	}
-	if s.writes, err = s.connect("rwc", writeCache); err != nil {
+	if s.writes, err = s.connect("rwc", writeCache, s.pragmas...); err != nil {
 		return err
 	}
 	if err := s.prepare(ctx, s.writes); err != nil {
 		return err
 	}
 	if s.reads, err = s.connect("rw", readCache, "query_only(1)"); err != nil {
+		return err
+	}
+	// With one connection always there, SQLite does not tidy up after the last
+	// one each time that a round ends.
+	if err := s.reads.PingContext(ctx); err != nil {
 		return err
 	}
 	return s.sweepDropped(ctx)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"iter"
 	"maps"
@@ -14,18 +15,20 @@ import (
 	"scimbridge/sync/store"
 )
 
-const (
-	histories = 12
-	steps     = 400
+// For a longer run: go test ./sync/store -histories 500. To repeat one:
+// -histories 1 -seed N.
+var (
+	histories = flag.Int("histories", 5, "how many random histories to play in each form of a store")
+	firstSeed = flag.Uint64("seed", rand.Uint64(), "the first random history's seed")
 )
+
+const steps = 400
 
 // randomHistories plays histories on the store and the model side by side.
 func randomHistories(t *testing.T, fresh func(t *testing.T) Opener) {
-	first := rand.Uint64()
-	for i := range histories {
-		seed := first + uint64(i)
+	for i := range *histories {
+		seed := *firstSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			t.Logf("seed %d", seed)
 			h := newHistory(t, fresh(t), seed)
 			for h.step = range steps {
 				h.play()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,9 @@ func collect[T any](t *testing.T, seq iter.Seq2[T, error]) (all []T) {
 
 func same(t *testing.T, what string, got, want any) {
 	t.Helper()
+	if reflect.DeepEqual(got, want) {
+		return // by far the most common, and by far faster
+	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("%s (-want +got):\n%s", what, diff)
 	}

@@ -1,0 +1,223 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"scimbridge/sync/store"
+)
+
+// picture is everything that a store gives of the source "a", as text.
+func picture(t *testing.T, s store.Store) string {
+	t.Helper()
+	src, err := s.Source(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %d %d", src.Round, src.Users, src.Groups)
+	for _, kind := range slices.Sorted(maps.Keys(src.Cursors)) {
+		fmt.Fprintf(&b, " %s=%v", kind, src.Cursors[kind])
+	}
+	b.WriteString("\n")
+	for _, kind := range []store.Kind{store.User, store.Group} {
+		for o, err := range s.Objects(t.Context(), "a", kind, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&b, "%s %s %d %v %.40s\n", o.Kind, o.ID, o.Round, o.Removed, o.Properties)
+		}
+	}
+	for e, err := range s.Edges(t.Context(), "a", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%+v\n", e)
+	}
+	return b.String()
+}
+
+// change makes changes of every sort, other ones for each n.
+func change(ctx context.Context, s store.Store, n int) error {
+	tx, err := s.Begin(ctx, "a")
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if n%3 == 0 {
+		if err := tx.BeginFull(store.User); err != nil {
+			return err
+		}
+	}
+	for i := range 40 {
+		user := guid(uint64(i * n))
+		_, err1 := tx.Put(store.User, user, fmt.Appendf(nil, `{"n":%d}`, n))
+		_, err2 := tx.Join(guid(1<<40), user, "user")
+		_, err3 := tx.Leave(guid(1<<40), guid(uint64(i*(n-1))))
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return err
+		}
+	}
+	if n%3 == 0 {
+		if _, _, err := tx.EndFull(store.User, store.Removal{Reason: "vanished"}); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Remove(store.User, guid(0), store.Removal{Reason: "deleted"}); err != nil {
+		return err
+	}
+	if err := tx.SetCursor(store.User, store.Cursor{Link: fmt.Sprint(n)}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// expected gives what change leads to, from n rounds that went well.
+func expected(t *testing.T, rounds int) string {
+	s := openAt(t, t.TempDir(), 0)
+	for n := range rounds {
+		if err := change(t.Context(), s, n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return picture(t, s)
+}
+
+var errRefused = errors.New("refused")
+
+func TestRoundRefusedAtAnyStepLeavesTheOldState(t *testing.T) {
+	for _, stage := range []int{0, 2000} {
+		for _, good := range []int{0, 1, 2} { // so many rounds before the one that fails
+			before, after := expected(t, good), expected(t, good+1)
+			for at := 0; ; at++ {
+				dir := t.TempDir()
+				s := openAt(t, dir, stage)
+				for n := range good {
+					if err := change(t.Context(), s, n+1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				step, count := "", 0
+				s.SetFailpoint(func(name string) error {
+					if count++; count == at+1 {
+						step = name
+						return errRefused
+					}
+					return nil
+				})
+				err := change(t.Context(), s, good+1)
+				s.SetFailpoint(nil)
+				if step == "" {
+					if err != nil || at == 0 {
+						t.Fatalf("no step %d, and %v", at, err)
+					}
+					break
+				}
+				if !errors.Is(err, errRefused) {
+					t.Fatalf("step %d (%s) failed and the round gave %v", at, step, err)
+				}
+				// One step comes when all is done: it fails too late.
+				src, err := s.Source(t.Context(), "a")
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := before
+				if src.Round == uint64(good+1) && step == "committed" {
+					want = after
+				}
+				if diff := cmp.Diff(want, picture(t, s)); diff != "" {
+					t.Fatalf("stage %d, after %d rounds, step %d (%s):\n%s", stage, good, at, step, diff)
+				}
+				// The next round heals, in this process or the next.
+				if at%2 == 1 {
+					s.Close()
+					s = openAt(t, dir, stage)
+				}
+				if err := change(t.Context(), s, good+1); err != nil {
+					t.Fatalf("the round after step %d (%s): %v", at, step, err)
+				}
+				if src.Round == uint64(good) {
+					if diff := cmp.Diff(after, picture(t, s)); diff != "" {
+						t.Fatalf("the round after step %d (%s):\n%s", at, step, diff)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestFullDiskLeavesTheOldState(t *testing.T) {
+	for _, rounds := range []int{0, 1} {
+		t.Run(fmt.Sprintf("after %d rounds", rounds), func(t *testing.T) {
+			dir := t.TempDir()
+			s := openAt(t, dir, 0)
+			for n := range rounds {
+				if err := change(t.Context(), s, n+1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := picture(t, s)
+			s.Close()
+			s, err := store.OpenWith(t.Context(), options(dir), "max_page_count(60)")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			s.SetStageLimit(100_000)
+			tx, err := s.Begin(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := 0; i < 1000 && err == nil; i++ {
+				_, err = tx.Put(store.User, guid(uint64(i)), person(i))
+			}
+			if err == nil {
+				err = tx.Commit()
+			}
+			if err == nil || !strings.Contains(err.Error(), "the disk is full; the state is as it was before") {
+				t.Fatalf("got %v", err)
+			}
+			if again := tx.Commit(); again == nil {
+				t.Error("Commit after the error succeeded")
+			}
+			tx.Rollback()
+			if diff := cmp.Diff(before, picture(t, s)); diff != "" {
+				t.Error(diff)
+			}
+			s.Close()
+			if err := change(t.Context(), openAt(t, dir, 0), rounds+1); err != nil {
+				t.Errorf("with room again: %v", err)
+			}
+		})
+	}
+}
+
+func TestReadOnlyDiskLeavesTheOldState(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, dir, 0)
+	if err := change(t.Context(), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	before := picture(t, s)
+	s.Close()
+	s, err := store.OpenWith(t.Context(), options(dir), "query_only(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, err := range []error{change(t.Context(), s, 2), s.SetHeld(t.Context(), "a", nil)} {
+		if err == nil || !strings.Contains(err.Error(), "can't be written") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if diff := cmp.Diff(before, picture(t, s)); diff != "" {
+		t.Error(diff)
+	}
+}
