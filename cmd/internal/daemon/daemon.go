@@ -1,0 +1,275 @@
+// Package daemon puts the parts together and keeps them running: it reads the
+// configuration, opens the state, mirrors the sources, serves the endpoint and
+// the administrator's listener, and takes a changed configuration without
+// stopping.
+//
+// Some parts live as long as the daemon: the listeners, the store, the
+// pictures, the clients' sessions. The others form a generation, which is made
+// anew for every configuration: mirrors with their Graph clients, the SCIM
+// handler, TLS certificates. Everything about a new generation that can fail
+// happens before anything of the old one is touched, so that a faulty file
+// leaves the daemon as it was.
+//
+// It is used by the command serve, by demo, and by tests; it handles no
+// signals and exits nothing.
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"scimbridge/cmd/internal/admin"
+	"scimbridge/cmd/internal/config"
+	"scimbridge/scim"
+	"scimbridge/scim/directory"
+	"scimbridge/sync/store"
+)
+
+// Options say how a daemon is started.
+type Options struct {
+	// ConfigFile is the path of the configuration.
+	ConfigFile string
+	// Version is the program's version, for User-Agent and status.
+	Version string
+	// Log takes what happens; nil is a log to stderr as configured.
+	Log *slog.Logger
+}
+
+// A Daemon is a running scim-bridge.
+type Daemon struct {
+	opts    Options
+	log     *slog.Logger
+	started time.Time
+	level   *slog.LevelVar
+
+	// Long-lived parts, made by New.
+	store         *store.DB
+	library       directory.Library
+	sessions      *scim.Sessions
+	key           []byte // seals cursors
+	watcher       *config.Watcher
+	scimListener  net.Listener
+	adminListener net.Listener
+	scimServer    *http.Server
+	adminServer   *http.Server
+	running       sync.WaitGroup
+	serveErr      chan error
+
+	// gen is what serves now.
+	gen atomic.Pointer[generation]
+
+	reloads reloadStatus
+
+	// reloading is held by whoever changes the generation; it guards what
+	// follows.
+	reloading sync.Mutex
+	sources   map[string]*source // those of gen
+	stopped   bool
+	ctx       context.Context // ends when the daemon stops
+	cancel    context.CancelFunc
+}
+
+// New reads the configuration, opens the state and binds the listeners. What
+// was stored is served from here on; nothing has been asked of Microsoft yet.
+// The error is config.Faults where the file is at fault.
+func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
+	d := &Daemon{
+		opts: opts, log: opts.Log, started: time.Now(), level: new(slog.LevelVar),
+		sessions: scim.NewSessions(), sources: make(map[string]*source), serveErr: make(chan error, 2),
+	}
+	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	cfg, err := config.Load(opts.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	d.level.Set(cfg.Log.Level)
+	if d.log == nil {
+		d.log = NewLogger(os.Stderr, string(cfg.Log.Format), d.level)
+	}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if d.watcher, err = config.NewWatcher(opts.ConfigFile, d.log); err != nil {
+		return nil, fmt.Errorf("watching the configuration: %w", err)
+	}
+	d.watcher.SetFiles(cfg.Inputs())
+	dir := string(cfg.State.Directory)
+	d.store, err = store.Open(ctx, store.Options{
+		Path: filepath.Join(dir, "scim-bridge.db"), Program: "scim-bridge " + opts.Version, Log: d.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the state: %w", err)
+	}
+	if d.key, err = cursorKey(filepath.Join(dir, "cursor.key")); err != nil {
+		return nil, err
+	}
+	if d.scimListener, err = listen(cfg.SCIM.Listen, "scim"); err != nil {
+		return nil, cfg.Fault("scim.listen", err.Error(), "choose an address that is free and belongs to this machine")
+	}
+	if d.adminListener, err = listen(cfg.Admin.Listen, "admin"); err != nil {
+		return nil, cfg.Fault("admin.listen", err.Error(), "choose an address that is free and belongs to this machine")
+	}
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if err := d.load(ctx, cfg); err != nil {
+		return nil, err
+	}
+	d.reloads.ended(nil)
+	return d, nil
+}
+
+// cursorKey reads the key that seals cursors, or makes one.
+func cursorKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) == 32 {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the cursor key: %w", err)
+	}
+	key = make([]byte, 32)
+	rand.Read(key)
+	if err := os.WriteFile(path, key, 0o600); err != nil {
+		return nil, fmt.Errorf("keeping the cursor key: %w", err)
+	}
+	return key, nil
+}
+
+// SCIMAddr is the address of the SCIM listener.
+func (d *Daemon) SCIMAddr() net.Addr { return d.scimListener.Addr() }
+
+// AdminAddr is the address of the administrator's listener.
+func (d *Daemon) AdminAddr() net.Addr { return d.adminListener.Addr() }
+
+// Start serves and mirrors, until Stop.
+func (d *Daemon) Start() {
+	d.scimServer = &http.Server{
+		Handler: http.HandlerFunc(d.serveSCIM), TLSConfig: d.tlsConfig(),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	d.adminServer = &http.Server{
+		Handler:           admin.New(admin.Config{Backend: d, Log: d.log}),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	serve := func(what string, f func() error) {
+		d.running.Go(func() {
+			if err := f(); !errors.Is(err, http.ErrServerClosed) {
+				d.serveErr <- fmt.Errorf("serving %s: %w", what, err)
+			}
+		})
+	}
+	serve("SCIM", func() error {
+		if d.gen.Load().tls != nil {
+			return d.scimServer.ServeTLS(d.scimListener, "", "")
+		}
+		return d.scimServer.Serve(d.scimListener)
+	})
+	serve("the administrator", func() error { return d.adminServer.Serve(d.adminListener) })
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	for _, s := range d.sources {
+		s.start(d.ctx)
+	}
+	d.log.Info("serving", "scim", d.scimListener.Addr().String(), "admin", d.adminListener.Addr().String(),
+		"public_url", d.gen.Load().cfg.SCIM.PublicURL, "version", d.opts.Version)
+}
+
+// Run starts the daemon, tells systemd, reloads when files change or reload
+// receives, and stops when ctx ends.
+func (d *Daemon) Run(ctx context.Context, reload <-chan os.Signal) error {
+	d.Start()
+	notify("READY=1\nSTATUS=" + d.summary())
+	ticker := time.NewTicker(10 * time.Second)
+	defer ticker.Stop()
+	var err error
+	for done := false; !done; {
+		select {
+		case <-ctx.Done():
+			done = true
+		case err = <-d.serveErr:
+			done = true
+		case <-reload:
+			d.watcher.Check()
+		case notice := <-d.watcher.Notices():
+			d.log.Info("configuration changed", "files", notice.Files, "asked", notice.Forced)
+			_ = d.Reload(ctx) // it told the log and the status
+		case <-ticker.C:
+			notify("STATUS=" + d.summary())
+		}
+	}
+	notify("STOPPING=1")
+	return errors.Join(err, d.Stop())
+}
+
+// stopTime bounds how long Stop waits for requests that are under way.
+const stopTime = 10 * time.Second
+
+// Stop ends everything: no new requests, those under way to their end, rounds
+// cut off where they are, which loses nothing. It may be called again.
+func (d *Daemon) Stop() error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if d.stopped {
+		return nil
+	}
+	d.stopped = true
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	d.cancel()
+	var errs []error
+	for _, s := range []*http.Server{d.scimServer, d.adminServer} {
+		if s == nil {
+			continue
+		}
+		if err := s.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("ending requests: %w", err))
+			s.Close()
+		}
+	}
+	for _, s := range d.sources {
+		s.stop()
+	}
+	d.running.Wait()
+	d.log.Info("stopped")
+	return errors.Join(append(errs, d.close())...)
+}
+
+// close lets go of what New opened.
+func (d *Daemon) close() error {
+	d.cancel()
+	var errs []error
+	if d.watcher != nil {
+		errs = append(errs, d.watcher.Close())
+	}
+	for _, l := range []net.Listener{d.scimListener, d.adminListener} {
+		if l != nil {
+			l.Close() // a server that was shut down closed it already
+		}
+	}
+	for _, s := range d.sources {
+		errs = append(errs, s.picture.Close())
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Daemon) serveSCIM(w http.ResponseWriter, r *http.Request) {
+	d.gen.Load().handler.ServeHTTP(w, r)
+}

@@ -1,0 +1,246 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"scimbridge/cmd/internal/admin"
+	"scimbridge/cmd/internal/config"
+	"scimbridge/scim"
+	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping"
+)
+
+// A generation is what one configuration makes.
+type generation struct {
+	cfg     *config.Config
+	handler *scim.Handler
+	tls     *tls.Config        // nil: plain HTTP
+	sources map[string]*source // by name
+}
+
+// reloadStatus is what is shown of reloads.
+type reloadStatus struct {
+	mu       sync.Mutex
+	at       time.Time // of the last one that succeeded
+	err      error     // of the last one, if it failed
+	failedAt time.Time
+	ok, bad  uint64
+}
+
+// ended notes how a reload ended.
+func (r *reloadStatus) ended(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+	if err != nil {
+		r.failedAt, r.bad = time.Now(), r.bad+1
+		return
+	}
+	r.at, r.ok = time.Now(), r.ok+1
+}
+
+// show adds the reloads to a status.
+func (r *reloadStatus) show(st *admin.Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st.ConfigLoaded, st.Reloads, st.FailedReloads = r.at, r.ok, r.bad
+	if r.err != nil {
+		st.ConfigError, st.ConfigFailed = r.err.Error(), r.failedAt
+	}
+}
+
+// Reload reads the configuration again and takes it into service. On any fault
+// the old one stays in force, and the error says what is wrong with the new.
+func (d *Daemon) Reload(ctx context.Context) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if d.stopped {
+		return errors.New("the daemon is stopping")
+	}
+	notifyReloading()
+	defer func() { notify("READY=1\nSTATUS=" + d.summary()) }()
+	err := d.reload(ctx)
+	d.reloads.ended(err)
+	if err != nil {
+		d.log.Error("configuration was not taken; the old one stays in force", "err", err)
+	}
+	return err
+}
+
+func (d *Daemon) reload(ctx context.Context) error {
+	cfg, err := config.Load(d.opts.ConfigFile)
+	if err != nil {
+		var faults config.Faults
+		if errors.As(err, &faults) {
+			d.watcher.AddFiles(faults.Inputs())
+		}
+		return err
+	}
+	changes := config.Diff(d.gen.Load().cfg, cfg)
+	if stuck := config.NeedRestart(changes); len(stuck) > 0 {
+		var faults config.Faults
+		for _, c := range stuck {
+			faults = append(faults, cfg.Fault(c.Path, fmt.Sprintf("it was %s and can't change while the daemon runs", c.Old), "restart it, or put the old value back"))
+		}
+		return faults
+	}
+	if err := d.load(ctx, cfg); err != nil {
+		return err
+	}
+	d.watcher.SetFiles(cfg.Inputs())
+	texts := make([]string, len(changes))
+	for i, c := range changes {
+		texts[i] = c.String()
+	}
+	d.log.Info("configuration is in force", "changes", strings.Join(texts, "; "))
+	return nil
+}
+
+// load takes a configuration into service: first all that can fail, then the
+// swap. d.reloading is held.
+func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
+	for _, w := range cfg.Warnings {
+		d.log.Warn("configuration", "warning", w.Error())
+	}
+	publicURL := d.publicURL(cfg)
+	mapper, err := mapping.New(mapping.Config{BaseURL: publicURL})
+	if err != nil {
+		return cfg.Fault("scim.public_url", err.Error(), "give the URL that clients call")
+	}
+	gen := &generation{cfg: cfg}
+	if gen.tls, err = serverTLS(cfg.SCIM.TLS); err != nil {
+		return cfg.Fault("scim.tls", err.Error(), "mend the file")
+	}
+	if old := d.gen.Load(); old != nil && (old.tls == nil) != (gen.tls == nil) {
+		return cfg.Fault("scim.tls", "a running daemon can't go from HTTP to HTTPS or back", "restart it")
+	}
+	gen.handler, err = scim.New(scim.Config{
+		BaseURL: publicURL, View: d.view, ViewByID: d.library.ByID, Schemas: mapper.Schemas(),
+		Clients: clients(cfg), DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
+		PublicDiscovery: true, Key: d.key, Sessions: d.sessions, Log: d.log,
+	})
+	if err != nil {
+		return fmt.Errorf("making the endpoint: %w", err)
+	}
+	next, err := d.buildSources(ctx, cfg, mapper, publicURL)
+	if err != nil {
+		return err
+	}
+	gen.sources = next
+
+	// From here on nothing fails.
+	d.level.Set(cfg.Log.Level)
+	for name, old := range d.sources {
+		if next[name] != old {
+			old.stop()
+		}
+	}
+	started := d.gen.Load() != nil
+	d.sources = next
+	d.library.SetPictures(pictures(cfg, next))
+	d.gen.Store(gen)
+	if started {
+		for _, s := range next {
+			s.start(d.ctx)
+		}
+	}
+	return nil
+}
+
+// pictures gives the pictures in the order of the file; those of sources that
+// are no longer in it come last.
+func pictures(cfg *config.Config, sources map[string]*source) []*directory.Picture {
+	var order []string
+	for _, s := range cfg.Sources {
+		order = append(order, s.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		if !slices.Contains(order, name) {
+			order = append(order, name)
+		}
+	}
+	var all []*directory.Picture
+	for _, name := range order {
+		all = append(all, sources[name].picture)
+	}
+	return all
+}
+
+// publicURL is the base URL of the endpoint, with the real port where the file
+// has port 0.
+func (d *Daemon) publicURL(cfg *config.Config) string {
+	if strings.HasSuffix(cfg.SCIM.Listen.Address, ":0") {
+		return strings.Replace(cfg.SCIM.PublicURL, cfg.SCIM.Listen.Address, d.scimListener.Addr().String(), 1)
+	}
+	return cfg.SCIM.PublicURL
+}
+
+// view gives the view that requests read, or why there is none. A source that
+// was served before must not be missing in it: everybody in it would be taken
+// for gone.
+func (d *Daemon) view() (*directory.View, error) {
+	v := d.library.View()
+	if len(v.Snapshots()) == 0 {
+		return nil, errors.New("the first import from Microsoft 365 is not complete yet")
+	}
+	for _, s := range d.gen.Load().sources {
+		if s.imported && s.picture.Current() == nil {
+			return nil, fmt.Errorf("the picture of source %s was lost and is being made again", s.name)
+		}
+	}
+	return v, nil
+}
+
+func clients(cfg *config.Config) []scim.Client {
+	var all []scim.Client
+	for _, c := range cfg.SCIM.Clients {
+		client := scim.Client{
+			Name: c.Name, Sources: c.Sources, Tokens: c.TokenSums(), Allow: c.Allow, RequestsPerSecond: c.RequestsPerSecond,
+		}
+		if c.Basic != nil {
+			client.Basic = &scim.Basic{Username: c.Basic.Username, Password: c.Basic.PasswordFile.SHA256.Sum()}
+		}
+		all = append(all, client)
+	}
+	return all
+}
+
+// serverTLS makes the endpoint's TLS settings: TLS 1.2 and later, as RFC 9325
+// has it.
+func serverTLS(cfg *config.TLS) (*tls.Config, error) {
+	if cfg == nil {
+		return nil, nil
+	}
+	cert, err := cfg.KeyPair()
+	if err != nil {
+		return nil, err
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	if !cfg.ClientCAFile.IsZero() {
+		t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+		if !t.ClientCAs.AppendCertsFromPEM(cfg.ClientCAFile.Data) {
+			return nil, errors.New("client_ca_file holds no certificate")
+		}
+	}
+	return t, nil
+}
+
+// tlsConfig takes each handshake's settings from the generation in service.
+func (d *Daemon) tlsConfig() *tls.Config {
+	if d.gen.Load().tls == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.gen.Load().tls, nil },
+	}
+}

@@ -1,0 +1,188 @@
+package daemon
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"scimbridge/cmd/internal/admin"
+	"scimbridge/scim/directory"
+	"scimbridge/sync/mirror"
+)
+
+// Ready says why the endpoint cannot serve everybody yet, or nil.
+func (d *Daemon) Ready() error {
+	if _, err := d.view(); err != nil {
+		return err
+	}
+	for _, s := range d.gen.Load().sources {
+		if s.mirror != nil && s.picture.Current() == nil {
+			return fmt.Errorf("source %s has not been imported yet", s.name)
+		}
+		if s.state == stateConsent {
+			return fmt.Errorf("source %s waits for the administrator's consent", s.name)
+		}
+	}
+	return nil
+}
+
+// AdminToken is the SHA-256 of the token that the administrator's listener
+// asks for, and false where it asks for none.
+func (d *Daemon) AdminToken() ([sha256.Size]byte, bool) {
+	f := d.gen.Load().cfg.Admin.TokenFile
+	return f.SHA256.Sum(), !f.IsZero()
+}
+
+// Status tells how everything is.
+func (d *Daemon) Status() admin.Status {
+	gen := d.gen.Load()
+	st := admin.Status{
+		Version: d.opts.Version, Started: d.started, ConfigFile: d.opts.ConfigFile,
+		PublicURL: d.publicURL(gen.cfg), Now: time.Now(),
+	}
+	d.reloads.show(&st)
+	if err := d.Ready(); err != nil {
+		st.NotReady = err.Error()
+	}
+	for _, name := range slices.Sorted(maps.Keys(gen.sources)) {
+		st.Sources = append(st.Sources, gen.sources[name].status())
+	}
+	for _, c := range d.sessions.Status() {
+		st.Clients = append(st.Clients, admin.ClientStatus{
+			Name: c.Client, Requests: c.Requests, Failures: c.Failures, LastRequest: c.LastRequest, Agent: c.Agent,
+		})
+	}
+	return st
+}
+
+func (s *source) status() admin.SourceStatus {
+	st := admin.SourceStatus{Name: s.name, State: s.state}
+	if cur := s.picture.Current(); cur != nil {
+		st.Users, st.ActiveUsers, st.Groups = cur.Len(directory.User), cur.Active(directory.User), cur.Len(directory.Group)
+		st.Generation, st.Published = cur.Generation(), cur.Published()
+	}
+	if s.mirror == nil {
+		return st
+	}
+	m := s.mirror.Status()
+	st.State = string(m.State)
+	st.ProgressUsers, st.ProgressGroups = m.Progress.Users, m.Progress.Groups
+	st.Next, st.LastSuccess, st.FailedSince, st.Failures = m.Next, m.LastSuccess, m.FailedSince, m.Failures
+	st.Frozen = m.Frozen
+	if m.Last.Err != nil {
+		st.Error = m.Last.Err.Error()
+	}
+	if m.Held != nil {
+		st.HeldRound, st.HeldSince, st.Held = m.Held.Round, m.Held.Since, m.Last.Verdict.Summary()
+	}
+	return st
+}
+
+// summary is the line that systemctl status shows.
+func (d *Daemon) summary() string {
+	var parts []string
+	for _, s := range d.Status().Sources {
+		part := fmt.Sprintf("%s: %s, %d users, %d groups", s.Name, s.State, s.Users, s.Groups)
+		if !s.LastSuccess.IsZero() {
+			part += fmt.Sprintf(", %s ago", time.Since(s.LastSuccess).Round(time.Second))
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// mirrorOf gives the mirror of a source.
+func (d *Daemon) mirrorOf(name string) (*mirror.Mirror, error) {
+	s := d.gen.Load().sources[name]
+	switch {
+	case s == nil:
+		return nil, fmt.Errorf("%w: there is no source %q; there are: %s", admin.ErrNoSource, name,
+			strings.Join(slices.Sorted(maps.Keys(d.gen.Load().sources)), ", "))
+	case s.mirror == nil:
+		return nil, fmt.Errorf("source %s is not pulled: %s", name, s.state)
+	}
+	return s.mirror, nil
+}
+
+// Sync does a round of a source now.
+func (d *Daemon) Sync(ctx context.Context, name string, full bool) (admin.Round, error) {
+	m, err := d.mirrorOf(name)
+	if err != nil {
+		return admin.Round{}, err
+	}
+	report, err := m.Refresh(ctx, mirror.Options{Full: full})
+	return round(report), err
+}
+
+// Approve lets a held round through. For a source that is no longer in the
+// file it drops what is served of it.
+func (d *Daemon) Approve(ctx context.Context, name string, number uint64, by string) (admin.Round, error) {
+	if s := d.gen.Load().sources[name]; s != nil && s.state == stateLeft {
+		return admin.Round{Outcome: "dropped"}, d.drop(ctx, s, by)
+	}
+	m, err := d.mirrorOf(name)
+	if err != nil {
+		return admin.Round{}, err
+	}
+	report, err := m.Approve(ctx, number, by)
+	return round(report), err
+}
+
+// drop forgets a source that is no longer in the file.
+func (d *Daemon) drop(ctx context.Context, s *source, by string) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	d.log.Warn("source is dropped", "source", s.name, "by", by)
+	gen := *d.gen.Load()
+	gen.sources = maps.Clone(gen.sources)
+	delete(gen.sources, s.name)
+	d.sources = gen.sources
+	d.library.SetPictures(pictures(gen.cfg, gen.sources))
+	d.gen.Store(&gen)
+	if err := d.store.DropSource(ctx, s.name); err != nil {
+		return fmt.Errorf("forgetting the source: %w", err)
+	}
+	if err := s.picture.Close(); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(picturesDir(gen.cfg), s.name))
+}
+
+// Freeze keeps serving a source's picture until Unfreeze.
+func (d *Daemon) Freeze(ctx context.Context, name string) error {
+	m, err := d.mirrorOf(name)
+	if err != nil {
+		return err
+	}
+	return m.Freeze(ctx)
+}
+
+// Unfreeze ends a freeze.
+func (d *Daemon) Unfreeze(ctx context.Context, name string) (admin.Round, error) {
+	m, err := d.mirrorOf(name)
+	if err != nil {
+		return admin.Round{}, err
+	}
+	report, err := m.Unfreeze(ctx)
+	return round(report), err
+}
+
+func round(r mirror.Report) admin.Round {
+	out := admin.Round{
+		Round: r.Round, Outcome: string(r.Outcome), Full: r.Full(), Pages: r.Pages,
+		Started: r.Started, Elapsed: r.Elapsed, Why: r.Verdict.Summary(),
+	}
+	if r.Changes != nil {
+		out.Users, out.Groups = &r.Changes[directory.User], &r.Changes[directory.Group]
+	}
+	if r.Err != nil {
+		out.Error = r.Err.Error()
+	}
+	return out
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"scimbridge/cmd/internal/config"
+)
+
+func checkConfigCommand(p *program) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check-config",
+		Short: "Check the configuration file and all files it names",
+		Long: `Check the configuration file and all files it names, without asking anything of
+the network. Every fault is printed at once, as
+
+    file:line: path: what is wrong; how to mend it
+
+Exit status 2 if there is any. Warnings do not change the exit status.`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := config.Load(p.configFile)
+			var faults config.Faults
+			if err != nil && !errors.As(err, &faults) {
+				return err
+			}
+			if asJSON {
+				return p.printCheck(cfg, faults)
+			}
+			if err != nil {
+				return err
+			}
+			for _, w := range cfg.Warnings {
+				fmt.Fprintf(p.stderr, "warning: %v\n", w)
+			}
+			fmt.Fprintf(p.stdout, "%s is in order: %s, %s; SCIM at %s\n", p.configFile,
+				count(len(cfg.Sources), "source"), count(len(cfg.SCIM.Clients), "client"), cfg.SCIM.PublicURL)
+			return nil
+		},
+	}
+	p.configFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+// A checkedFault is a fault as check-config --json prints it.
+type checkedFault struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Path    string `json:"path,omitempty"`
+	Message string `json:"message"`
+	Mend    string `json:"mend,omitempty"`
+}
+
+func (p *program) printCheck(cfg *config.Config, faults config.Faults) error {
+	result := struct {
+		OK       bool           `json:"ok"`
+		Faults   []checkedFault `json:"faults"`
+		Warnings []checkedFault `json:"warnings"`
+	}{OK: len(faults) == 0, Faults: checked(faults), Warnings: []checkedFault{}}
+	if cfg != nil {
+		result.Warnings = checked(cfg.Warnings)
+	}
+	if err := p.printJSON(result); err != nil {
+		return err
+	}
+	if !result.OK {
+		return silentError(exitUsage)
+	}
+	return nil
+}
+
+func checked(faults config.Faults) []checkedFault {
+	all := make([]checkedFault, 0, len(faults))
+	for _, f := range faults {
+		all = append(all, checkedFault{f.File, f.Line, f.Column, f.Path, f.Message, f.Mend})
+	}
+	return all
+}
+
+func (p *program) printJSON(v any) error {
+	enc := json.NewEncoder(p.stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// count gives a number with its noun.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%s %s", thousands(n), noun)
+}
+
+// thousands writes a number with commas, as people read it.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

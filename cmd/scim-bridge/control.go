@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"scimbridge/cmd/internal/admin"
+	"scimbridge/scim/directory"
+)
+
+// The commands that act upon the running daemon.
+
+func statusCommand(p *program) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the sources, their last rounds and what is held",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := p.remote()
+			if err != nil {
+				return err
+			}
+			var st admin.Status
+			if err := r.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &st); err != nil {
+				return err
+			}
+			if asJSON {
+				return p.printJSON(st)
+			}
+			return p.printStatus(&st)
+		},
+	}
+	p.configFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
+	return cmd
+}
+
+func (p *program) printStatus(st *admin.Status) error {
+	fmt.Fprintf(p.stdout, "scim-bridge %s, up %s, SCIM at %s\n", st.Version, ago(st.Now, st.Started), st.PublicURL)
+	if st.NotReady != "" {
+		fmt.Fprintf(p.stdout, "NOT READY: %s\n", st.NotReady)
+	}
+	if st.ConfigError != "" {
+		fmt.Fprintf(p.stdout, "CONFIGURATION NOT TAKEN (%s ago), the one from before is in force:\n%s\n", ago(st.Now, st.ConfigFailed), st.ConfigError)
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "\nSOURCE\tSTATE\tUSERS\tACTIVE\tGROUPS\tLAST ROUND\tNEXT")
+	for _, s := range st.Sources {
+		last, next := "-", "-"
+		if !s.LastSuccess.IsZero() {
+			last = ago(st.Now, s.LastSuccess) + " ago"
+		}
+		if s.Next.After(st.Now) {
+			next = "in " + ago(s.Next, st.Now)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, thousands(s.Users), thousands(s.ActiveUsers), thousands(s.Groups), last, next)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, s := range st.Sources {
+		switch {
+		case s.Held != "":
+			fmt.Fprintf(p.stdout, "\n%s: round %d is HELD since %s: %s\n  let it through with: scim-bridge approve --source %s %d\n",
+				s.Name, s.HeldRound, s.HeldSince.Local().Format(time.DateTime), s.Held, s.Name, s.HeldRound)
+		case !s.Frozen.IsZero():
+			fmt.Fprintf(p.stdout, "\n%s: FROZEN since %s\n  thaw it with: scim-bridge unfreeze --source %s\n", s.Name, s.Frozen.Local().Format(time.DateTime), s.Name)
+		case s.Failures > 0:
+			fmt.Fprintf(p.stdout, "\n%s: FAILING since %s (%s in a row): %s\n", s.Name, s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), s.Error)
+		}
+	}
+	return nil
+}
+
+// ago gives the time between two moments, roughly.
+func ago(later, earlier time.Time) string {
+	d := later.Sub(earlier)
+	if d < time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}
+
+func syncCommand(p *program) *cobra.Command {
+	var source string
+	var full, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "sync",
+		Short: "Do one round of a source now and wait for it",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			form := url.Values{}
+			if full {
+				form.Set("full", "1")
+			}
+			return p.act(cmd.Context(), source, "sync", form, asJSON)
+		},
+	}
+	p.configFlag(cmd)
+	sourceFlag(cmd, &source)
+	cmd.Flags().BoolVar(&full, "full", false, "read everything, instead of what changed")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func approveCommand(p *program) *cobra.Command {
+	var source string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "approve [ROUND]",
+		Short: "Let a held round through",
+		Long: `Let a held round through: what it would take away is taken away then.
+
+ROUND is the number that status shows; if it is given and another round is held
+by now, nothing happens. For a source that is no longer in the configuration it
+drops what is still served of it.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{fmt.Errorf("approve takes one round, but got %q", args)}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			form := url.Values{"by": {operator()}}
+			if len(args) == 1 {
+				form.Set("round", args[0])
+			}
+			return p.act(cmd.Context(), source, "approve", form, asJSON)
+		},
+	}
+	p.configFlag(cmd)
+	sourceFlag(cmd, &source)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+// operator names who calls, for the record.
+func operator() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username + " at the command line"
+	}
+	return "the command line"
+}
+
+func freezeCommand(p *program, freeze bool) *cobra.Command {
+	var source string
+	cmd := &cobra.Command{
+		Use: "unfreeze", Short: "Go on from a freeze", Args: noArgs,
+		Long: "Go on from a freeze: what has changed meanwhile is published, if the guard lets it.",
+	}
+	if freeze {
+		cmd.Use, cmd.Short = "freeze", "Keep serving a source's present picture until told otherwise"
+		cmd.Long = "Keep serving a source's present picture until unfreeze, whatever changes in the\ntenant: during an incident, or a migration."
+	}
+	action := cmd.Use
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return p.act(cmd.Context(), source, action, nil, false)
+	}
+	p.configFlag(cmd)
+	sourceFlag(cmd, &source)
+	return cmd
+}
+
+func reloadCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the daemon read its configuration again, and wait for the verdict",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := p.remote()
+			if err != nil {
+				return err
+			}
+			var result struct{ Outcome string }
+			if err := r.call(cmd.Context(), http.MethodPost, "/api/v1/reload", nil, &result); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(p.stdout, "the configuration is in force")
+			return err
+		},
+	}
+	p.configFlag(cmd)
+	return cmd
+}
+
+func sourceFlag(cmd *cobra.Command, source *string) {
+	cmd.Flags().StringVarP(source, "source", "s", "", "`NAME` of the source (needed where there are several)")
+}
+
+// act has the daemon do something with a source and prints what became of it.
+func (p *program) act(ctx context.Context, source, action string, form url.Values, asJSON bool) error {
+	r, err := p.remote()
+	if err != nil {
+		return err
+	}
+	if source, err = r.source(source); err != nil {
+		return err
+	}
+	var round admin.Round
+	if err := r.call(ctx, http.MethodPost, "/api/v1/sources/"+url.PathEscape(source)+"/"+action, form, &round); err != nil {
+		return err
+	}
+	if asJSON {
+		if err := p.printJSON(round); err != nil {
+			return err
+		}
+	} else {
+		p.printRound(source, &round)
+	}
+	if round.Outcome == "held" || round.Outcome == "failed" {
+		return silentError(exitFailed)
+	}
+	return nil
+}
+
+func (p *program) printRound(source string, r *admin.Round) {
+	line := source + ": " + r.Outcome
+	if r.Round > 0 {
+		line = fmt.Sprintf("%s: round %d %s, %s in %s", source, r.Round, r.Outcome, count(r.Pages, "page"), r.Elapsed.Round(time.Millisecond))
+	}
+	fmt.Fprintln(p.stdout, line)
+	for _, c := range []struct {
+		name   string
+		counts *directory.Counts
+	}{{"users", r.Users}, {"groups", r.Groups}} {
+		if c.counts != nil && *c.counts != (directory.Counts{}) {
+			fmt.Fprintf(p.stdout, "  %s: %s\n", c.name, describe(c.counts))
+		}
+	}
+	if r.Why != "" {
+		fmt.Fprintf(p.stdout, "  %s\n  nothing changed in the endpoint; let it through with: scim-bridge approve --source %s %d\n", r.Why, source, r.Round)
+	}
+}
+
+func describe(c *directory.Counts) string {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{c.Added, "added"}, {c.Changed, "changed"}, {c.Removed, "removed"},
+		{c.Deactivated, "deactivated"}, {c.Reactivated, "reactivated"}, {c.Purged, "gone for good"},
+	} {
+		if part.n > 0 {
+			parts = append(parts, thousands(part.n)+" "+part.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
