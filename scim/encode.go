@@ -40,6 +40,8 @@ type body struct {
 	scratch []byte // backs the pieces that are made for this answer
 	done    int    // of scratch: what is in pieces
 	buffer  []byte // where short pieces are copied together
+
+	held directory.Resource // what a projection is looking at
 }
 
 var bodies = sync.Pool{New: func() any { return &body{buffer: make([]byte, 0, bufferSize)} }}
@@ -50,7 +52,7 @@ func newBody() *body { return bodies.Get().(*body) }
 // free gives a body back.
 func (b *body) free() {
 	clear(b.pieces) // they must not keep a view's files, or other memory, alive
-	b.pieces, b.scratch, b.done = b.pieces[:0], b.scratch[:0], 0
+	b.pieces, b.scratch, b.done, b.held = b.pieces[:0], b.scratch[:0], 0, directory.Resource{}
 	if cap(b.scratch) <= maxScratch && cap(b.pieces) <= maxScratch/24 {
 		bodies.Put(b)
 	}
@@ -98,7 +100,8 @@ func sendPage(x *exchange, p *page, proj *projection) {
 // sendResource answers with one resource.
 func sendResource(x *exchange, v *directory.View, r directory.Resource, proj *projection) {
 	b := newBody()
-	b.pieces, b.scratch = proj.pieces(b.pieces, b.scratch, r)
+	b.held = r
+	b.pieces, b.scratch = proj.pieces(b.pieces, b.scratch, &b.held)
 	x.send(b)
 	x.release(b, v)
 }

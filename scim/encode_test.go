@@ -191,6 +191,13 @@ func TestListAllocationsDoNotGrow(t *testing.T) {
 	if few != many || many > 30 {
 		t.Errorf("%.0f allocations for 10 resources, %.0f for 1000", few, many)
 	}
+	for _, projection := range []string{"attributes=userName,emails.value", "excludedAttributes=groups,title"} {
+		perRun("/Users?count=1000&" + projection)
+		few, many := perRun("/Users?count=10&"+projection), perRun("/Users?count=1000&"+projection)
+		if many > few+3 { // the answer's memory may grow
+			t.Errorf("%s: %.0f allocations for 10 resources, %.0f for 1000", projection, few, many)
+		}
+	}
 }
 
 func TestListIsWrittenInFewPieces(t *testing.T) {

@@ -210,6 +210,12 @@ func (p *linksTest) holds(s *subject, _ []byte) bool {
 	if p.id != "" {
 		return s.resource.Linked(p.id)
 	}
+	return p.any(s)
+}
+
+// any tries the elements one by one. It is apart from holds because what a loop
+// over an iterator returns is allocated.
+func (p *linksTest) any(s *subject) bool {
 	empty := true
 	for e := range s.resource.Elements() {
 		if p.test.any(e, p.steps) {
@@ -271,9 +277,11 @@ func (p *linkedElement) holds(s *subject, _ []byte) bool {
 	if len(p.ids) > 0 && !p.anyLinked(s) {
 		return false
 	}
-	if p.whole {
-		return true
-	}
+	return p.whole || p.any(s)
+}
+
+// any tries the elements one by one.
+func (p *linkedElement) any(s *subject) bool {
 	for e := range s.resource.Elements() {
 		if p.filter.holds(s, e) {
 			return true

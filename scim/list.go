@@ -113,10 +113,10 @@ func (h *Handler) plan(c *client, name string, types []directory.Type, p *params
 	return pl, nil
 }
 
-// project compiles what is to be shown of resources; nil is all.
+// project compiles what is to be shown of resources; nil is all there is.
 func (h *Handler) project(types []directory.Type, p *params) (*projection, *scimError) {
 	if p.attributes == nil && p.excluded == nil {
-		return nil, nil
+		return h.shown, nil
 	}
 	return h.attrs.compileProjection(types, p.attributes, p.excluded)
 }
@@ -166,21 +166,39 @@ func (pl plan) run(ctx context.Context, v *directory.View) (result, *scimError) 
 
 // find looks for the plan's resources, type by type unless they are sorted.
 func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
+	if pl.order != nil && len(pl.types) > 1 {
+		return pl.findAcross(ctx, v)
+	}
 	found := make(result, 0, len(pl.types))
-	var subsets [directory.NumTypes][]int
 	for _, t := range pl.types {
-		switch positions, err := pl.matching(ctx, v, t); {
+		positions, err := pl.matching(ctx, v, t)
+		if err == nil && pl.order != nil {
+			positions, err = pl.order.positions(ctx, v, t, positions)
+		}
+		switch {
 		case err != nil:
 			return nil, err
 		case positions == nil:
 			found = append(found, section{t: t, n: v.Len(t)})
 		default:
-			subsets[t] = positions
 			found = append(found, chosen(t, positions))
 		}
 	}
-	if pl.order == nil || len(pl.types) == 1 {
-		return found, nil
+	return found, nil
+}
+
+// findAcross looks for resources of several types and sorts them together.
+func (pl plan) findAcross(ctx context.Context, v *directory.View) (result, error) {
+	var subsets [directory.NumTypes][]int
+	for _, t := range pl.types {
+		positions, err := pl.matching(ctx, v, t)
+		if err != nil {
+			return nil, err
+		}
+		if positions == nil {
+			positions = inListOrder(v.Len(t), nil)
+		}
+		subsets[t] = positions
 	}
 	places, err := pl.order.across(ctx, v, subsets)
 	if err != nil {
@@ -190,25 +208,16 @@ func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
 }
 
 // matching gives the positions of the resources of one type that the filter
-// holds for, sorted; nil for all in list order.
-func (pl plan) matching(ctx context.Context, v *directory.View, t directory.Type) (positions []int, err error) {
-	if pl.filter != nil {
-		if positions, err = pl.filter.scan(ctx, v, t, queryTime); err != nil {
-			return nil, err
-		}
-		if len(positions) == 0 {
-			return []int{}, nil // to order, nil would mean all
-		}
+// holds for, in list order; nil for all of them.
+func (pl plan) matching(ctx context.Context, v *directory.View, t directory.Type) ([]int, error) {
+	if pl.filter == nil {
+		return nil, nil
 	}
-	switch {
-	case pl.order == nil:
-		return positions, nil
-	case len(pl.types) > 1 && positions == nil:
-		return inListOrder(v.Len(t), nil), nil
-	case len(pl.types) > 1:
-		return positions, nil
+	positions, err := pl.filter.scan(ctx, v, t, queryTime)
+	if positions == nil {
+		positions = []int{} // nil would mean all
 	}
-	return pl.order.positions(ctx, v, t, positions)
+	return positions, err
 }
 
 // queryFault makes an answer of a query that was given up.

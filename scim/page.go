@@ -169,7 +169,8 @@ func (p *page) gather(b *body, proj *projection) {
 			run := 1
 			t, at := s.place(i)
 			if proj != nil {
-				b.pieces, b.scratch = proj.pieces(b.pieces, b.scratch, p.view.At(t, at))
+				b.held = p.view.At(t, at)
+				b.pieces, b.scratch = proj.pieces(b.pieces, b.scratch, &b.held)
 			} else {
 				run = s.run(i, j)
 				b.pieces = p.view.Pieces(b.pieces, t, at, at+run)

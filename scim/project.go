@@ -198,8 +198,9 @@ func (p *projection) append(dst []byte, r directory.Resource) []byte {
 
 // pieces appends to dst slices that together are the JSON object of the
 // projected resource, and to scratch what of them has to be written anew;
-// groups and members that are returned whole are not copied. It returns both.
-func (p *projection) pieces(dst [][]byte, scratch []byte, r directory.Resource) ([][]byte, []byte) {
+// groups and members that are returned whole are not copied. It returns both. A
+// list hands every resource over in the same place, so that none is allocated.
+func (p *projection) pieces(dst [][]byte, scratch []byte, r *directory.Resource) ([][]byte, []byte) {
 	if p == nil {
 		return r.Pieces(dst), scratch
 	}

@@ -81,7 +81,7 @@ func (b *bench) checkProjected(t *testing.T, p *projection, typ directory.Type, 
 	}) || members[0] != "schemas" || members[1] != "id" {
 		t.Errorf("%s: members in the order %v", r.ID(), members)
 	}
-	pieces, scratch := p.pieces([][]byte{[]byte(before)}, []byte("scratch"), r)
+	pieces, scratch := p.pieces([][]byte{[]byte(before)}, []byte("scratch"), &r)
 	joined := ""
 	for _, piece := range pieces {
 		joined += string(piece)

@@ -125,6 +125,7 @@ type Handler struct {
 	routes   map[string]route
 	guard    *guard
 	attrs    *attributes
+	shown    *projection // where the client asks for no attributes; nil: resources as they are
 	cursors  *sealer
 	docs     *discovery
 	sessions *Sessions
@@ -151,8 +152,21 @@ func New(cfg Config) (*Handler, error) {
 		return nil, err
 	}
 	h.attrs = newAttributes(cfg.Schemas)
+	if h.shown, err = h.byDefault(); err != nil {
+		return nil, err
+	}
 	h.routes = h.table()
 	return h, nil
+}
+
+// byDefault gives the projection of what is returned where nothing is asked for:
+// all but the attributes that are returned on request only, or never.
+func (h *Handler) byDefault() (*projection, error) {
+	p, err := h.attrs.compileProjection([]directory.Type{directory.User, directory.Group}, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // prefixes gives the paths that requests may start with, the longer first so

@@ -65,8 +65,10 @@ func (r Resource) Meta() []byte {
 // LinksName is the name of the attribute that Links holds: "groups" for a user,
 // "members" for a group.
 func (r Resource) LinksName() string {
-	label := linksLabel[r.typ]
-	return string(label[2 : len(label)-2])
+	if r.typ == Group {
+		return "members"
+	}
+	return "groups"
 }
 
 // Links appends to dst the slices that are the JSON array of a user's groups or

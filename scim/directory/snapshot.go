@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"time"
+	"unsafe"
 )
 
 // A Tag is what the caller wants remembered with a generation.
@@ -110,11 +111,19 @@ func (s *Snapshot) Diff() *Diff { return s.diff }
 
 // ByID finds a resource of any type.
 func (s *Snapshot) ByID(id string) (Resource, bool) {
+	if s == nil {
+		return Resource{}, false
+	}
 	h := keyHash(id)
 	for t := range Type(NumTypes) {
-		for r := range s.matches(t, keyID, h) {
-			if string(r.id()) == id {
-				return r, true
+		// Written out, where other look-ups use matches: this one is on the way
+		// of every request and may not allocate.
+		for i, seg := range s.segments {
+			for _, row := range seg.find(t, keyID, h) {
+				p, ok := s.tables[t].position(uint32(i), row, seg.rows[t][row].seq, s.segments[0], t)
+				if r := s.resource(t, uint32(i), row, p); ok && string(r.id()) == id {
+					return r, true
+				}
 			}
 		}
 	}
@@ -322,5 +331,6 @@ func (s *segment) run(t Type, first, end int) []byte {
 	return s.body[rows[first].off : rows[end-1].off+uint64(rows[end-1].size)+1]
 }
 
-// keyHash is the hash under which a key is indexed.
-func keyHash(key string) uint64 { return hash64(key) }
+// keyHash is the hash under which a key is indexed. The key is read where it
+// lies: a look-up does not copy it.
+func keyHash(key string) uint64 { return hash64(unsafe.Slice(unsafe.StringData(key), len(key))) }
