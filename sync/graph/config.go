@@ -23,7 +23,8 @@ type Config struct {
 	// under LoginURL only.
 	GraphURL, LoginURL string
 
-	// TenantID is the tenant's GUID or one of its domain names.
+	// TenantID is the tenant's GUID or one of its domain names. A
+	// [ManagedIdentity] needs neither it nor ClientID.
 	TenantID string
 
 	// ClientID is the application (client) id of the app registration.
@@ -127,9 +128,10 @@ func (cfg *Config) check() error {
 			faults = append(faults, errors.New(what))
 		}
 	}
-	fault(cfg.TenantID == "", "the tenant id is missing")
+	_, platform := cfg.Credential.(ManagedIdentity) // it knows both ids itself
+	fault(cfg.TenantID == "" && !platform, "the tenant id is missing")
 	fault(!madeOf(cfg.TenantID, "-."), "the tenant id is neither a GUID nor a domain name")
-	fault(cfg.ClientID == "", "the client id is missing")
+	fault(cfg.ClientID == "" && !platform, "the client id is missing")
 	fault(cfg.Credential == nil, "the credential is missing")
 	fault(!madeOf(cfg.Version, "-.+_~"), "the version has characters that a header cannot carry")
 	fault(cfg.RequestsPerSecond < 0, "requests per second is negative")

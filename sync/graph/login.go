@@ -65,7 +65,7 @@ func (c *Client) tryLogin(ctx context.Context, host string, req TokenRequest) (*
 		c.log.Debug("token fetched", "expires", tok.Expiry)
 		return tok, nil
 	case errors.As(err, &refused):
-		refused.host, refused.credential = host, c.cfg.Credential.String()
+		refused.host, refused.credential = firstOf(refused.host, host), c.cfg.Credential.String()
 		return nil, &setback{
 			err:       err,
 			temporary: refused.temporary,
