@@ -91,25 +91,79 @@ func (r *round) BeginFull(kind Kind) (err error) {
 	return nil
 }
 
+// reading gives the full read of a kind that is under way.
+func (r *round) reading(kind Kind) (code int64, read *fullRead, err error) {
+	if code, err = kindCode(kind); err != nil {
+		return 0, nil, err
+	}
+	if read = r.reads[code]; read == nil {
+		return 0, nil, fmt.Errorf("no full read of %ss is under way", kind)
+	}
+	return code, read, nil
+}
+
+// Seen implements [Tx].
+func (r *round) Seen(kind Kind, id string) (seen bool, err error) {
+	defer r.leave("looking whether an object was seen", &err)
+	if err := r.enter(); err != nil {
+		return false, err
+	}
+	_, read, err := r.reading(kind)
+	if err != nil {
+		return false, err
+	}
+	n, known, err := r.lookup(id)
+	return known && read.objects.has(n), err
+}
+
+// Unseen implements [Tx].
+func (r *round) Unseen(kind Kind) (objects, edges int, err error) {
+	defer r.leave("counting what was not seen", &err)
+	if err := r.enter(); err != nil {
+		return 0, 0, err
+	}
+	code, read, err := r.reading(kind)
+	if err != nil {
+		return 0, 0, err
+	}
+	count := func(int64, *stagedObject) error { return nil }
+	if objects, err = r.eachUnseen(code, read.objects, count); err != nil || kind != Group {
+		return objects, 0, err
+	}
+	edges, err = r.eachUnseenEdge(read.edges, func(ends, *stagedEdge) error { return nil })
+	return objects, edges, err
+}
+
+// AbortFull implements [Tx].
+func (r *round) AbortFull(kind Kind) (err error) {
+	defer r.leave("giving up a full read", &err)
+	if err := r.enter(); err != nil {
+		return err
+	}
+	code, _, err := r.reading(kind)
+	if err == nil {
+		r.reads[code] = nil
+	}
+	return err
+}
+
 // EndFull implements [Tx].
 func (r *round) EndFull(kind Kind, removal Removal) (objects, edges int, err error) {
 	defer r.leave("ending a full read", &err)
 	if err := r.enter(); err != nil {
 		return 0, 0, err
 	}
-	code, err := kindCode(kind)
+	code, read, err := r.reading(kind)
 	if err != nil {
 		return 0, 0, err
 	}
-	read := r.reads[code]
-	if read == nil {
-		return 0, 0, fmt.Errorf("no full read of %ss is under way", kind)
-	}
-	if objects, err = r.removeUnseen(code, read.objects, removal); err != nil {
+	if objects, err = r.eachUnseen(code, read.objects, func(slot int64, row *stagedObject) error {
+		return r.remove(code, slot, row, removal)
+	}); err != nil {
 		return 0, 0, err
 	}
 	if kind == Group {
-		if edges, err = r.partUnseen(read.edges); err != nil {
+		if edges, err = r.eachUnseenEdge(read.edges, r.part); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -121,17 +175,22 @@ func (r *round) EndFull(kind Kind, removal Removal) (objects, edges int, err err
 // batch is how many rows are looked at between changes to the tables.
 const batch = 1000
 
-// removeUnseen removes the present objects of a kind whose numbers are not in
-// seen.
-func (r *round) removeUnseen(code int64, seen marks, removal Removal) (count int, err error) {
+// eachUnseen visits the present objects of a kind whose numbers are not in
+// seen, and counts them.
+func (r *round) eachUnseen(code int64, seen marks, do func(slot int64, row *stagedObject) error) (count int, err error) {
 	first := kindSpan(r.source, code).first
+	var visited marks // a row may lie in the stage and in several tables
 	vanish := func(slot int64) error {
+		if visited.has(slot - first) {
+			return nil
+		}
+		visited.set(slot - first)
 		row, _, err := r.row(slot)
 		if err != nil || row == nil || row.removed != nil {
 			return err
 		}
 		count++
-		return r.remove(code, slot, row, removal)
+		return do(slot, row)
 	}
 	for _, slot := range r.stagedUnseen(code, seen) {
 		if err := vanish(slot); err != nil {
@@ -202,19 +261,21 @@ func (r *round) presentSlots(schema string, in span) (slots []int64, err error) 
 	return slots, rows.Err()
 }
 
-// partUnseen ends the memberships whose numbers are not in seen, where neither
-// end is removed.
-func (r *round) partUnseen(seen marks) (count int, err error) {
+// eachUnseenEdge visits the memberships whose numbers are not in seen, where
+// neither end is removed, and counts them.
+func (r *round) eachUnseenEdge(seen marks, do func(ends, *stagedEdge) error) (count int, err error) {
+	var visited marks
 	part := func(at ends) error {
 		e, err := r.edge(at)
-		if err != nil || e == nil || e.ended || seen.has(e.m) {
+		if err != nil || e == nil || e.ended || seen.has(e.m) || visited.has(e.m) {
 			return err
 		}
+		visited.set(e.m)
 		if hidden, err := r.hidden(at); hidden || err != nil {
 			return err
 		}
 		count++
-		return r.part(at, e)
+		return do(at, e)
 	}
 	for _, at := range r.stagedUnseenEdges(seen) {
 		if err := part(at); err != nil {

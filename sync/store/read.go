@@ -67,7 +67,11 @@ func (s *DB) Objects(ctx context.Context, source string, kind Kind, since uint64
 			return queryObjects, []any{base, in.first, in.last}, nil
 		}
 		return queryChangedObjects, []any{base, number<<kindBits | code, since}, nil
-	}, func(row scanner) (Object, error) {
+	}, scanObject(kind))
+}
+
+func scanObject(kind Kind) func(scanner) (Object, error) {
+	return func(row scanner) (Object, error) {
 		obj := Object{Kind: kind}
 		var id any
 		var at *int64
@@ -78,7 +82,7 @@ func (s *DB) Objects(ctx context.Context, source string, kind Kind, since uint64
 		}
 		obj.Removed = decodeRemoval(at, reason)
 		return obj, err
-	})
+	}
 }
 
 // Edges implements [Store].

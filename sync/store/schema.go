@@ -24,6 +24,7 @@ CREATE TABLE meta (
 CREATE TABLE sources (
 	number          INTEGER PRIMARY KEY,
 	name            TEXT UNIQUE,           -- NULL: being dropped
+	epoch           TEXT NOT NULL DEFAULT (lower(hex(randomblob(8)))),
 	round           INTEGER NOT NULL DEFAULT 0,
 	users           INTEGER NOT NULL DEFAULT 0,
 	groups          INTEGER NOT NULL DEFAULT 0,
@@ -64,6 +65,7 @@ CREATE INDEX edges_by_member ON edges (member);
 -- none yet reads everything. So a first round pays nothing for these.
 CREATE INDEX objects_by_round ON objects (slot >> 32, round) WHERE round > 1;
 CREATE INDEX edges_by_round ON edges (m >> 40, round) WHERE round > 1;
+CREATE INDEX objects_removed ON objects (slot >> 32, removed_at) WHERE removed_at IS NOT NULL;
 CREATE INDEX edges_ended ON edges (m >> 40, round) WHERE ended = 1;
 `}
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-const sourceColumns = `number, name, round, users, groups, tenant_id, consent_at, consent_by,
+const sourceColumns = `number, name, epoch, round, users, groups, tenant_id, consent_at, consent_by,
 	frozen_at, held_round, held_at, held_detail, approved_round, approved_at, approved_by`
 
 // A scanner is a row, or the rows at one.
@@ -18,7 +18,7 @@ func scanSource(row scanner) (number int64, src Source, err error) {
 	var consentAt, frozenAt, heldAt, approvedAt *int64
 	var heldRound *uint64
 	var heldDetail sql.NullString
-	err = row.Scan(&number, &src.Name, &src.Round, &src.Users, &src.Groups,
+	err = row.Scan(&number, &src.Name, &src.Epoch, &src.Round, &src.Users, &src.Groups,
 		&src.Consent.TenantID, &consentAt, &src.Consent.By, &frozenAt,
 		&heldRound, &heldAt, &heldDetail,
 		&src.Approved.Round, &approvedAt, &src.Approved.By)

@@ -110,6 +110,9 @@ func (s *DB) start(ctx context.Context) error {
 	if err := checkHeader(s.opts.Path); err != nil {
 		return err
 	}
+	if err := s.removeClones(); err != nil {
+		return err
+	}
 	if s.writes, err = s.connect("rwc", writeCache, s.pragmas...); err != nil {
 		return err
 	}

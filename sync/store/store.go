@@ -97,6 +97,10 @@ type Cursor struct {
 // A Source is the state of one source apart from its objects.
 type Source struct {
 	Name string
+	// Epoch is given at random when the source becomes known, and empty before:
+	// rounds of another epoch, of a state that was lost or a source that was
+	// dropped, are other rounds.
+	Epoch string
 	// Round is the last committed round, 0 before the first.
 	Round uint64
 	// Cursors has the kinds for which a cursor is kept.
@@ -153,6 +157,10 @@ type RoundRecord struct {
 	// Outcome is the caller's word for how it ended: published, held, failed…
 	Outcome string `json:"outcome"`
 	Error   string `json:"error,omitempty"`
+	// By is who ordered what the round did, where somebody did.
+	By string `json:"by,omitempty"`
+	// Drift counts what a full read found otherwise than told before.
+	Drift int `json:"drift,omitempty"`
 }
 
 // A Tally counts what a round did to one kind of thing.
@@ -213,6 +221,10 @@ type Store interface {
 	Members(ctx context.Context, source, group string) iter.Seq2[Edge, error]
 	// MemberOf gives the memberships of a member that have not ended.
 	MemberOf(ctx context.Context, source, member string) iter.Seq2[Edge, error]
+	// Removed gives the objects that were removed before a time and did not
+	// come back, under the same terms as Objects. Its cost is that of all
+	// removed objects.
+	Removed(ctx context.Context, source string, kind Kind, before time.Time) iter.Seq2[Object, error]
 	// Counts gives how many objects are present. Its cost is constant.
 	Counts(ctx context.Context, source string) (users, groups int, err error)
 
@@ -230,6 +242,10 @@ type Store interface {
 	AddRound(ctx context.Context, record RoundRecord) error
 	// Rounds gives up to limit records, the latest first.
 	Rounds(ctx context.Context, source string, limit int) ([]RoundRecord, error)
+
+	// Clone gives a store of its own with everything that is committed here,
+	// to try something out on. Closing it drops it.
+	Clone(ctx context.Context) (Store, error)
 
 	// Close ends the store and rolls back the rounds that are open.
 	Close() error
@@ -260,6 +276,15 @@ type Tx interface {
 	// BeginFull starts a full read of a kind: from here on every Put of the
 	// kind, and for groups every Join, is marked as seen, changed or not.
 	BeginFull(kind Kind) error
+	// Seen says whether the full read that is under way has seen an object.
+	Seen(kind Kind, id string) (bool, error)
+	// Unseen counts the present objects, and for groups the memberships between
+	// present ends, that the full read that is under way has not seen. EndFull
+	// would remove those objects now, and end at most those memberships.
+	Unseen(kind Kind) (objects, edges int, err error)
+	// AbortFull ends the full read as if it had not been one: what was put and
+	// joined stays, and nothing is taken away.
+	AbortFull(kind Kind) error
 	// EndFull ends the full read: it removes the objects of the kind that are
 	// present and were not seen, with the given removal, and for groups ends
 	// the memberships that were not seen, and says how many of each. A

@@ -49,6 +49,23 @@ func (m *modelSource) state() store.Source {
 	return src
 }
 
+// adopt takes over the epoch of a source that has become known.
+func (m *modelSource) adopt(src store.Source) {
+	if m.Epoch == "" && m.Name == src.Name {
+		m.Epoch = src.Epoch
+	}
+}
+
+func (m *modelSource) removedBefore(kind store.Kind, before time.Time) map[string]store.Object {
+	found := make(map[string]store.Object)
+	for key, o := range m.objects {
+		if key.kind == kind && o.Removed != nil && o.Removed.At.Before(before) {
+			found[key.id] = o
+		}
+	}
+	return found
+}
+
 func (m *modelSource) changedSince(kind store.Kind, since uint64) map[string]store.Object {
 	found := make(map[string]store.Object)
 	for key, o := range m.objects {
@@ -192,6 +209,20 @@ func (r *modelRound) beginFull(kind store.Kind) {
 	if kind == store.Group {
 		clear(r.joined)
 	}
+}
+
+func (r *modelRound) unseen(kind store.Kind) (objects, edges int) {
+	for key, o := range r.objects {
+		if key.kind == kind && o.Removed == nil && !r.seen[key] {
+			objects++
+		}
+	}
+	for key, e := range r.edges {
+		if kind == store.Group && !e.Removed && !r.joined[key] && !r.hidden(e) {
+			edges++
+		}
+	}
+	return objects, edges
 }
 
 func (r *modelRound) endFull(kind store.Kind, removal store.Removal) (objects, edges int) {

@@ -243,6 +243,8 @@ func (h *game) change(r *openRound) {
 		r.beginFull(kind)
 	case n < 18:
 		h.endFull(r, kind)
+	case n < 19 && r.reading[kind]:
+		h.checkFull(r, kind, id)
 	default:
 		h.checkInside(r, kind, id)
 	}
@@ -256,6 +258,21 @@ func (h *game) endFull(r *openRound, kind store.Kind) {
 	h.must(err)
 	wantObjects, wantEdges := r.endFull(kind, removal)
 	h.same("removed by the full read", []int{objects, edges}, []int{wantObjects, wantEdges})
+}
+
+// checkFull looks into a full read, and now and then gives it up.
+func (h *game) checkFull(r *openRound, kind store.Kind, id string) {
+	seen, err := r.tx.Seen(kind, id)
+	h.must(err)
+	h.same("seen", seen, r.seen[objectKey{kind, id}])
+	objects, edges, err := r.tx.Unseen(kind)
+	h.must(err)
+	wantObjects, wantEdges := r.unseen(kind)
+	h.same("unseen", []int{objects, edges}, []int{wantObjects, wantEdges})
+	if h.rand.IntN(4) == 0 {
+		h.must(r.tx.AbortFull(kind))
+		r.reading[kind] = false
+	}
 }
 
 func (h *game) checkInside(r *openRound, kind store.Kind, id string) {
@@ -272,7 +289,10 @@ func (h *game) check() {
 	all, err := h.store.Sources(h.t.Context())
 	h.must(err)
 	var want []store.Source
-	for _, name := range slices.Sorted(maps.Keys(h.sources)) {
+	for i, name := range slices.Sorted(maps.Keys(h.sources)) {
+		if i < len(all) {
+			h.sources[name].adopt(all[i])
+		}
 		want = append(want, h.sources[name].state())
 	}
 	h.same("sources", all, want)
@@ -288,6 +308,7 @@ func (h *game) checkSource(name string) {
 	}
 	src, err := h.store.Source(ctx, name)
 	h.must(err)
+	m.adopt(src)
 	h.same("source", src, m.state())
 	users, groups, err := h.store.Counts(ctx, name)
 	h.must(err)
@@ -300,6 +321,8 @@ func (h *game) checkSource(name string) {
 		some := h.streamed(h.store.Objects(ctx, name, kind, since), m.changedSince(kind, since))
 		h.same("order of changes", some, slices.DeleteFunc(all, func(id string) bool { return !slices.Contains(some, id) }))
 		h.checkObject(m, kind, h.id())
+		before := h.time()
+		h.streamed(h.store.Removed(ctx, name, kind, before), m.removedBefore(kind, before))
 	}
 	h.checkEdges(m, since)
 	h.checkHistory(m)
