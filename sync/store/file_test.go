@@ -186,9 +186,10 @@ func TestDamageInsideIsRecognised(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Half of the file, so that some of each table is hit wherever it lies.
-	half := len(data) / 2
-	copy(data[half/2:], bytes.Repeat([]byte{0xa5}, half))
+	// Whole pages, half of the file, so that some of each table is hit wherever
+	// it lies.
+	from := len(data) / 4096 / 4 * 4096
+	copy(data[from:], bytes.Repeat([]byte{0xa5}, len(data)/2))
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
