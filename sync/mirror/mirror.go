@@ -227,7 +227,7 @@ func (m *Mirror) conclude(ctx context.Context, r *Report) {
 		attrs = append(attrs, "generation", served.Generation(), "users", served.Len(directory.User), "groups", served.Len(directory.Group))
 	}
 	if c := r.Changes; c != nil {
-		attrs = append(attrs, "users_changed", c[directory.User], "groups_changed", c[directory.Group])
+		attrs = append(attrs, "changed_users", c[directory.User], "changed_groups", c[directory.Group])
 	}
 	switch r.Outcome {
 	case Failed:

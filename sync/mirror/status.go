@@ -33,6 +33,9 @@ const (
 	Held      Outcome = "held"
 	Frozen    Outcome = "frozen"
 	Failed    Outcome = "failed"
+	// Approved: published, though the guard spoke against it, because somebody
+	// approved it.
+	Approved Outcome = "approved"
 )
 
 // A Report is what one round did.
