@@ -129,6 +129,13 @@ func invalidCount(maxPageSize int) *scimError {
 		"count must be between 0 and "+strconv.Itoa(maxPageSize)+" and equal to the count of the first page")
 }
 
+// lostWalk ends an import whose picture of the directory is gone. To go on with
+// another picture could leave somebody out; to start again can't.
+func lostWalk() *scimError {
+	return newError(http.StatusServiceUnavailable, "",
+		"the picture of the directory that this import began with is no longer kept; start again with startIndex=1")
+}
+
 // notFound says that nothing is at the address.
 func notFound(detail string) *scimError {
 	return newError(http.StatusNotFound, "", detail)

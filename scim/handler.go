@@ -122,6 +122,7 @@ type exchange struct {
 	route  string  // the route's pattern, such as /Users/{id}
 	client *client // nil until admitted, and for anonymous readers of discovery
 	params params
+	walked stride
 
 	wrote  bool // the header is out
 	status int

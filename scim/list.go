@@ -246,8 +246,12 @@ func (h *Handler) indexPage(x *exchange, pl plan) (page, *scimError) {
 	// HEAD looks without reading, and so does a count of 0.
 	reads := x.r.Method != http.MethodHead && st.size > 0
 	if st.start > 1 && reads {
-		if p, ok := x.client.session.resume(st, now); ok {
-			return newPage(p, st.start, st.size), nil
+		if w, p := x.client.session.resume(st, now); w != nil {
+			x.walked = stepped
+			if p.view != nil {
+				return newPage(p, st.start, st.size), nil
+			}
+			return h.wake(x, pl, w, st)
 		}
 	}
 	v, _, err := h.current(x.client)
@@ -261,6 +265,24 @@ func (h *Handler) indexPage(x *exchange, pl plan) (page, *scimError) {
 	p := pin{view: v, result: found}
 	if reads {
 		x.client.session.open(st, p, now)
+		x.walked = began
+	}
+	return newPage(p, st.start, st.size), nil
+}
+
+// wake gives the page of a walk that sleeps, from the view that it began with.
+func (h *Handler) wake(x *exchange, pl plan, w *walk, st step) (page, *scimError) {
+	var p pin
+	v, ok := h.cfg.ViewByID(w.status.View) // does not change
+	if ok {
+		found, err := pl.run(x.r.Context(), v)
+		if err != nil {
+			return page{}, err
+		}
+		p = pin{view: v, result: found}
+	}
+	if !x.client.session.wake(w, p) {
+		return page{}, lostWalk()
 	}
 	return newPage(p, st.start, st.size), nil
 }

@@ -23,17 +23,27 @@ import (
 //     last asked over the same connection, else by the same user agent, else
 //     with the same count, else for the one used last.
 //  4. Any other startIndex is answered from the walk used last, and leaves that
-//     walk's place alone; where there is none (we have been restarted), it
-//     opens a walk on the current view, so that at least the rest holds still.
+//     walk's place alone; where there is none, it opens a walk on the current
+//     view, so that the rest holds still.
 //  5. A walk is over when its last page was asked for, or after walkIdle
 //     without a request. A finished one is kept for walkRest, for a client
 //     that asks for the last page again or for one page too many.
+//  6. A walk that was idle for walkIdle, had to make room, or was read from the
+//     file of [OpenSessions] after a restart sleeps: it knows its view by ID
+//     only. The request that it expects wakes it. If its view is no longer
+//     kept, the walk is lost, and the request fails: the same place in another
+//     view could leave somebody out, whom the importer would deprovision. A
+//     failed import harms nobody, and the next begins with startIndex=1.
 const (
-	walkIdle = time.Hour
-	walkRest = 5 * time.Minute
+	walkIdle   = time.Hour
+	walkRest   = 5 * time.Minute
+	walkForget = 24 * time.Hour // sleeping ones
 
-	// maxWalks bounds the walks of a client: each keeps a view's files mapped.
+	// maxWalks bounds the walks of a client that are awake: each keeps a view's
+	// files mapped.
 	maxWalks = 32
+	// maxAsleep bounds the others.
+	maxAsleep = 256
 	// maxPositions bounds the memory of a client's filtered and sorted walks,
 	// at four bytes a position.
 	maxPositions = 8 << 20
@@ -61,13 +71,15 @@ type pin struct {
 
 // A walk is one import in pages.
 type walk struct {
-	pin
+	pin    // zero while the walk sleeps
 	query  [16]byte
 	status WalkStatus
-	first  int // startIndex of the first page
-	next   int // startIndex expected next
-	latest int // startIndex of the latest page
-	size   int // count of the latest page
+	lost   bool // its view is gone
+	past   bool // it is in the history, as one broken off
+	first  int  // startIndex of the first page
+	next   int  // startIndex expected next
+	latest int  // startIndex of the latest page
+	size   int  // count of the latest page
 	peer   string
 	agent  string
 }
@@ -83,22 +95,44 @@ type step struct {
 	agent string
 }
 
-// resume finds the walk that a step belongs to and takes the step. The second
-// result is false where there is none, and the caller takes the current view.
-func (s *session) resume(st step, now time.Time) (pin, bool) {
+// asleep says whether the walk knows its view by ID only.
+func (w *walk) asleep() bool { return w.view == nil }
+
+// sleep lets go of the view and of what was found in it.
+func (w *walk) sleep() { w.pin = pin{} }
+
+// resume finds the walk that a step belongs to and takes the step. Where there
+// is none it gives nil, and the caller takes the current view. A walk that it
+// gives must not be looked into without the lock; what the caller may use is
+// the pin, which is zero if the walk sleeps.
+func (s *session) resume(st step, now time.Time) (*walk, pin) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
 	w, expected := s.match(st)
 	if w == nil {
-		return pin{}, false
+		return nil, pin{}
 	}
 	if expected {
 		w.take(st, now)
 	}
-	w.status.LastRequest = now
+	w.status.LastRequest, w.past = now, false
 	s.touch(w)
-	return w.pin, true
+	return w, w.pin
+}
+
+// wake gives a sleeping walk its view back. It is false if what was found there
+// is not what it was: then, and without a pin, the walk is lost.
+func (s *session) wake(w *walk, p pin) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.view == nil || p.result.total() != w.status.Total {
+		w.lost = true
+		return false
+	}
+	w.pin = p
+	s.bound()
+	return true
 }
 
 // match gives the walk for a step and whether the walk expected it.
@@ -109,7 +143,7 @@ func (s *session) match(st step) (found *walk, expected bool) {
 		if w.query != st.query {
 			continue
 		}
-		if !w.status.Done {
+		if !w.status.Done && !w.past {
 			latest = w
 		}
 		if w.next == st.start || w.latest == st.start {
@@ -142,13 +176,16 @@ func (w *walk) kinship(st step) (n int) {
 func (s *session) open(st step, p pin, now time.Time) {
 	w := &walk{pin: p, query: st.query, first: st.start, next: st.start}
 	w.status = WalkStatus{
-		Endpoint: st.name, Filtered: !st.whole, Agent: st.agent,
+		Endpoint: st.name, Filtered: !st.whole, Agent: st.agent, View: p.view.ID(),
 		Started: now, Total: p.result.total(),
 	}
 	w.take(st, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
+	if st.start == 1 { // whoever was told that his walk is lost begins again
+		s.walks = slices.DeleteFunc(s.walks, func(o *walk) bool { return o.lost && o.query == w.query })
+	}
 	if w.status.Done && w.status.Pages == 1 {
 		s.remember(w)
 		return
@@ -160,7 +197,7 @@ func (s *session) open(st step, p pin, now time.Time) {
 // take moves the walk on by one page, or repeats its latest one.
 func (w *walk) take(st step, now time.Time) {
 	fresh := w.next == st.start
-	w.next = st.start + w.result.page(st.start, st.size)
+	w.next = st.start + max(0, min(st.size, w.status.Total-st.start+1))
 	w.latest, w.size, w.peer, w.agent = st.start, st.size, st.peer, st.agent
 	w.status.LastRequest = now
 	w.status.Resources = w.next - w.first
@@ -176,7 +213,8 @@ func (s *session) touch(w *walk) {
 	s.walks = append(slices.Delete(s.walks, i, i+1), w)
 }
 
-// expire drops the walks that nobody has asked for long enough.
+// expire puts the walks to sleep that nobody has asked for long enough, and
+// drops those that nobody will ask for any more.
 func (s *session) expire(now time.Time) {
 	s.walks = slices.DeleteFunc(s.walks, func(w *walk) bool {
 		idle := now.Sub(w.status.LastRequest)
@@ -184,37 +222,46 @@ func (s *session) expire(now time.Time) {
 			return false
 		}
 		s.remember(w)
-		return true
+		w.sleep()
+		return w.status.Done || idle >= walkForget
 	})
 }
 
-// bound drops the walks idle for longest until the rest fits.
+// bound puts the walks idle for longest to sleep until the rest fits.
 func (s *session) bound() {
-	positions := 0
+	positions, awake := 0, 0
 	for _, w := range s.walks {
 		positions += w.result.weight()
+		if !w.asleep() {
+			awake++
+		}
 	}
-	for len(s.walks) > 1 && (len(s.walks) > maxWalks || positions > maxPositions) {
-		positions -= s.walks[0].result.weight()
-		s.remember(s.walks[0])
-		s.walks = slices.Delete(s.walks, 0, 1)
+	for _, w := range s.walks {
+		if awake <= 1 || awake <= maxWalks && positions <= maxPositions {
+			break
+		}
+		if !w.asleep() {
+			positions -= w.result.weight()
+			awake--
+			w.sleep()
+		}
+	}
+	if surplus := len(s.walks) - maxWalks - maxAsleep; surplus > 0 {
+		for _, w := range s.walks[:surplus] {
+			s.remember(w)
+		}
+		s.walks = slices.Delete(s.walks, 0, surplus)
 	}
 }
 
-// remember notes a walk that is gone, if it was an import and no mere probe.
+// remember notes a walk that is over, if it was an import and no mere probe.
 func (s *session) remember(w *walk) {
-	if w.status.Pages < 2 && (w.status.Filtered || !w.status.Done) {
+	if w.past || w.status.Pages < 2 && (w.status.Filtered || !w.status.Done) {
 		return
 	}
+	w.past = true
 	if len(s.history) == maxHistory {
 		s.history = slices.Delete(s.history, 0, 1)
 	}
-	s.history = append(s.history, w.report())
-}
-
-// report is the walk's status with what is not needed before someone asks.
-func (w *walk) report() WalkStatus {
-	status := w.status
-	status.View = w.view.ID()
-	return status
+	s.history = append(s.history, w.status)
 }

@@ -19,6 +19,8 @@ type Sessions struct {
 	held    map[string]*heldView  // for cursors, by view ID
 	results map[resultKey]*cached // of cursor queries
 	swept   time.Time
+
+	file walkFile // where the walks are kept
 }
 
 // NewSessions starts with none.
@@ -82,8 +84,8 @@ func (s *session) status() ClientStatus {
 		status.Walks = append(status.Walks, past)
 	}
 	for _, w := range s.walks {
-		if w.status.Pages > 1 {
-			status.Walks = append(status.Walks, w.report())
+		if w.status.Pages > 1 && !w.past {
+			status.Walks = append(status.Walks, w.status)
 		}
 	}
 	return status
@@ -105,6 +107,9 @@ func (s *Sessions) of(name string) *session {
 func (s *Sessions) count(x *exchange) {
 	now := time.Now()
 	s.sweep(now)
+	if x.walked != stayed {
+		s.file.save(s, now, x.walked == began)
+	}
 	if x.client == nil {
 		return
 	}

@@ -2,8 +2,13 @@ package scim_test
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -259,8 +264,17 @@ func TestWalksEndWithTime(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
+		if diff := cmp.Diff([]string{"u8", "u9"}, w.list("/Users?startIndex=8&count=2").ids()); diff != "" {
+			t.Errorf("another page after an hour is of the current picture: %s", diff)
+		}
+		if diff := cmp.Diff([]string{"u8", "u9"}, w.list("/Users?startIndex=9&count=2").ids()); diff != "" {
+			t.Errorf("the page expected is not, as long as there is the picture: %s", diff)
+		}
+		w.cfg.ViewByID = nil
+		w.reload()
+		time.Sleep(25 * time.Hour)
 		if diff := cmp.Diff([]string{"u9"}, w.list("/Users?startIndex=9&count=2").ids()); diff != "" {
-			t.Errorf("after an hour: %s", diff)
+			t.Errorf("a day later: %s", diff)
 		}
 	})
 }
@@ -279,9 +293,115 @@ func TestWalksAreBounded(t *testing.T) {
 	for i := range 33 {
 		w.list(fmt.Sprintf("/Users?count=2&filter=id%%20ne%%20%%22y%d%%22", i))
 	}
-	if diff := cmp.Diff([]string{"u5", "u6"}, w.list("/Users?startIndex=5&count=2").ids()); diff != "" {
-		t.Errorf("33 walks later the first is still there: %s", diff)
+	if diff := cmp.Diff([]string{"u4", "u5"}, w.list("/Users?startIndex=5&count=2").ids()); diff != "" {
+		t.Errorf("33 walks later the first does not find its picture again: %s", diff)
 	}
+}
+
+// restart is what becomes of an import when the program ends after its first
+// page, of ten people of whom u0 then goes.
+func restart(t *testing.T, change func(w *tenant)) *tenant {
+	w := newTenant(t, 10, 0)
+	file := filepath.Join(t.TempDir(), "imports.json")
+	w.cfg.Sessions = scim.OpenSessions(file, nil)
+	w.reload()
+	w.list("/Users?count=2")
+	w.list("/Users?count=3&filter=id%20pr&sortBy=displayName&sortOrder=descending")
+	w.draft.Remove("u0")
+	w.publish()
+	if change != nil {
+		change(w)
+	}
+	w.cfg.Sessions = scim.OpenSessions(file, nil)
+	w.reload()
+	return w
+}
+
+func TestWalksSurviveRestart(t *testing.T) {
+	page := func(w *tenant, query string) []string { return w.list("/Users?" + query).ids() }
+	for _, tt := range []struct {
+		name, query string
+		want        []string
+	}{
+		{"the next page", "startIndex=3&count=2", []string{"u2", "u3"}},
+		{"the first page is of the current picture", "startIndex=1&count=2", []string{"u1", "u2"}},
+		{"a page far ahead", "startIndex=6&count=2", []string{"u5", "u6"}},
+		{"a filtered and sorted list", "startIndex=4&count=3&filter=id%20pr&sortBy=displayName&sortOrder=descending", []string{"u6", "u5", "u4"}},
+		{"another query", "startIndex=3&count=2&filter=id%20pr", []string{"u3", "u4"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, page(restart(t, nil), tt.query)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// An import whose picture is gone fails, however often it is tried, until it
+// begins anew.
+func TestImportOfLostPictureFails(t *testing.T) {
+	w := restart(t, nil)
+	w.cfg.ViewByID = nil
+	w.reload()
+	for range 2 {
+		rec := w.get("/Users?startIndex=3&count=2")
+		if _, detail := fault(t, rec); rec.Code != http.StatusServiceUnavailable || !strings.Contains(detail, "startIndex=1") {
+			t.Fatalf("%d %s", rec.Code, detail)
+		}
+	}
+	if diff := cmp.Diff([]string{"u1", "u2"}, w.list("/Users?count=2").ids()); diff != "" {
+		t.Errorf("from the start: %s", diff)
+	}
+	if diff := cmp.Diff([]string{"u3", "u4"}, w.list("/Users?startIndex=3&count=2").ids()); diff != "" {
+		t.Errorf("and on: %s", diff)
+	}
+}
+
+func TestFileOfImports(t *testing.T) {
+	for _, tt := range []struct{ name, content string }{
+		{"that is no JSON", "{"},
+		{"of another shape", `{"okta":{"walks":7}}`},
+		{"with a broken query", `{"okta":{"walks":[{"query":"zz"}]}}`},
+		{"with a short query", `{"okta":{"walks":[{"query":"00"}]}}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "imports.json")
+			if err := os.WriteFile(file, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log strings.Builder
+			s := scim.OpenSessions(file, slog.New(slog.NewTextHandler(&log, nil)))
+			if !strings.Contains(log.String(), "imports under way are not known") {
+				t.Errorf("the log says %q", log.String())
+			}
+			w := newTenant(t, 3, 0)
+			w.cfg.Sessions = s
+			w.reload()
+			w.list("/Users?count=2")
+			if diff := cmp.Diff([]string{"u2"}, w.list("/Users?startIndex=3&count=2").ids()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	t.Run("keeps what clients have done", func(t *testing.T) {
+		w := newTenant(t, 5, 0)
+		file := filepath.Join(t.TempDir(), "imports.json")
+		s := scim.OpenSessions(file, nil)
+		w.cfg.Sessions = s
+		w.reload()
+		w.readAll("/Users?", []int{2}, nil)
+		if err := s.Save(); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(file)
+		if err != nil || info.Mode() != 0o600 {
+			t.Fatal(info.Mode(), err)
+		}
+		before, after := s.Status()[0].Walks, scim.OpenSessions(file, nil).Status()[0].Walks
+		if diff := cmp.Diff(before, after); diff != "" || len(before) != 1 {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
 }
 
 func TestStatus(t *testing.T) {

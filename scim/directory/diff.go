@@ -1,6 +1,9 @@
 package directory
 
-import "iter"
+import (
+	"iter"
+	"log/slog"
+)
 
 // A Diff is what one snapshot changes against another.
 type Diff struct {
@@ -19,6 +22,23 @@ type Counts struct {
 	Purged      int `json:"purged"`      // removed, inactive before
 	Deactivated int `json:"deactivated"` // active before, inactive now
 	Reactivated int `json:"reactivated"`
+}
+
+// LogValue gives the counts that are not zero, for the log.
+func (c Counts) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, a := range []struct {
+		name string
+		n    int
+	}{
+		{"added", c.Added}, {"changed", c.Changed}, {"removed", c.Removed}, {"purged", c.Purged},
+		{"deactivated", c.Deactivated}, {"reactivated", c.Reactivated},
+	} {
+		if a.n != 0 {
+			attrs = append(attrs, slog.Int(a.name, a.n))
+		}
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // Lost is how many resources clients would no longer see as active.
