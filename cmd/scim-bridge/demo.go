@@ -112,7 +112,7 @@ func (d *demo) startDaemon(ctx context.Context, server *graphtest.Server) error 
 	const secret = "the-demo-tenant-s-client-secret"
 	client := d.tenant.AddApp(graphtest.App{
 		Name: "scim-bridge", Secret: secret, Consented: true,
-		Permissions: []string{"User.Read.All", "GroupMember.Read.All"},
+		Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"},
 	})
 	d.token = newToken()
 	cfg := fmt.Sprintf(`scim:

@@ -186,7 +186,7 @@ func (d *Daemon) Start() {
 		s.start(d.ctx)
 	}
 	d.log.Info("serving", "scim", d.scimListener.Addr().String(), "admin", d.adminListener.Addr().String(),
-		"public_url", d.gen.Load().cfg.SCIM.PublicURL, "version", d.opts.Version)
+		"public_url", d.publicURL(d.gen.Load().cfg), "version", d.opts.Version)
 }
 
 // Run starts the daemon, tells systemd, reloads when files change or reload
