@@ -73,18 +73,22 @@ func newDraft(p *Picture, base *Snapshot, nextSeq uint32) *Draft {
 	}
 }
 
+// ErrRecord is wrapped by the errors of a record that cannot be put, which are
+// no fault of the draft's: others may be put all the same.
+var ErrRecord = errors.New("the record cannot be served")
+
 // Put adds a resource, or changes it. Its memberships stay as they are, unless
-// the record is detached. It is an error for an id to change its type, and for
-// a record to be malformed; the draft is as before then.
+// the record is detached. It is an [ErrRecord] for an id to change its type, and
+// for a record to be malformed; the draft is as before then.
 func (d *Draft) Put(rec Record) error {
 	if err := checkRecord(&rec); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	base, known := d.base.ByID(rec.ID)
 	i, drafted := d.byID[rec.ID]
 	switch {
 	case known && base.typ != rec.Type, drafted && !known && d.entries[i].ref.typ() != rec.Type:
-		return fmt.Errorf("putting %s %s: the id belongs to a resource of another type", rec.Type, rec.ID)
+		return fmt.Errorf("%w: putting %s %s: the id belongs to a resource of another type", ErrRecord, rec.Type, rec.ID)
 	case known && !drafted && !d.rebase && base.holds(&rec):
 		return nil
 	}

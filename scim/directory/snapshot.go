@@ -11,6 +11,9 @@ import (
 type Tag struct {
 	Round   uint64 `json:"round"`   // the store's round that the generation contains
 	Mapping string `json:"mapping"` // fingerprint of the mapping that rendered it
+	// Epoch names the state that Round counts the rounds of: another state's
+	// rounds are other rounds.
+	Epoch string `json:"epoch,omitempty"`
 }
 
 // A Snapshot is one complete picture of one source at one time. It never
