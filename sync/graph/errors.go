@@ -32,10 +32,14 @@ var (
 
 	// ErrUnavailable: Graph, the login or the network did not give an answer
 	// that can be used, however often asked.
+	//
+	//lint:ignore ST1005 it begins with a name
 	ErrUnavailable = errors.New("Microsoft Graph is not available")
 
 	// ErrProtocol: an answer that breaks the rules of delta queries, such as a
 	// link to another host or in a circle. Asking again is not expected to help.
+	//
+	//lint:ignore ST1005 it begins with a name
 	ErrProtocol = errors.New("Microsoft Graph's answer cannot be followed")
 )
 

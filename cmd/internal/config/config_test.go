@@ -146,7 +146,7 @@ func with(t *testing.T, text string) string {
 	}
 	scim := base["scim"].(map[string]any)
 	for section, settings := range more {
-		to := base
+		var to map[string]any
 		switch section {
 		case "source":
 			to = base["sources"].([]any)[0].(map[string]any)

@@ -169,7 +169,7 @@ func (h *game) update(name string) {
 func (h *game) tidy(name string, r *openRound) {
 	ctx, m := h.t.Context(), h.sources[name]
 	var err error
-	do := func() {}
+	var do func()
 	switch n := h.rand.IntN(10); {
 	case n == 0:
 		err, do = h.store.DropSource(ctx, name), func() {
