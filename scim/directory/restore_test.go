@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"scimbridge/scim/directory"
 )
@@ -38,7 +39,8 @@ func TestRestoreGivesBackAnOlderGeneration(t *testing.T) {
 			for range 10 {
 				w.step()
 			}
-			want[w.publish().Generation()] = bodies(w.picture.Current())
+			s := sealed(t, w.picture, w.draft, w.now)
+			want[s.Generation()] = bodies(s)
 		}
 		for generation, want := range want {
 			old, ok := w.picture.At(generation)
@@ -49,16 +51,23 @@ func TestRestoreGivesBackAnOlderGeneration(t *testing.T) {
 			if err := draft.Restore(old); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
-			s, err := draft.Seal(t.Context(), w.now, directory.Tag{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := w.picture.Publish(s); err != nil {
-				t.Fatal(err)
-			}
+			s := sealed(t, w.picture, draft, w.now)
 			if got := bodies(s); !slices.Equal(got, want) {
 				t.Fatalf("seed %d: generation %d comes back as\n%s\nwant\n%s", seed, generation, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		}
 	}
+}
+
+// sealed seals a draft and publishes it.
+func sealed(t *testing.T, p *directory.Picture, d *directory.Draft, now time.Time) *directory.Snapshot {
+	t.Helper()
+	s, err := d.Seal(t.Context(), now, directory.Tag{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(s); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
