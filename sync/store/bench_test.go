@@ -38,6 +38,8 @@ func open(tb testing.TB) *store.DB {
 	return s
 }
 
+// fill makes a round of n users and a hundredth as many groups, each with
+// perGroup members; the second time it changes nothing.
 func fill(tb testing.TB, s store.Store, n, perGroup int) {
 	tx, err := s.Begin(tb.Context(), "a")
 	if err != nil {
@@ -80,4 +82,96 @@ func BenchmarkFirstRound(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/user")
 		})
 	}
+}
+
+// BenchmarkFirstEdges is a first round with ten memberships for each user.
+func BenchmarkFirstEdges(b *testing.B) {
+	const n = 50_000
+	for b.Loop() {
+		s := open(b)
+		fill(b, s, n, 1000)
+		b.StopTimer()
+		s.Close()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n*10), "ns/edge")
+}
+
+// BenchmarkDeltaRound is a round of 100 changed users and 100 changed
+// memberships, and the reading of them.
+func BenchmarkDeltaRound(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprintf("users=%d", n), func(b *testing.B) {
+			s := open(b)
+			fill(b, s, n, 10)
+			for i := 0; b.Loop(); i++ {
+				tx, err := s.Begin(b.Context(), "a")
+				if err != nil {
+					b.Fatal(err)
+				}
+				for j := range 100 {
+					k := (i*100 + j*997) % n
+					if _, err := tx.Put(store.User, guid(uint64(k)), person(k+i)); err != nil {
+						b.Fatal(err)
+					}
+					if _, err := tx.Join(guid(1<<32), guid(uint64(k)), "user"); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := tx.Commit(); err != nil {
+					b.Fatal(err)
+				}
+				for _, err := range s.Objects(b.Context(), "a", store.User, tx.Round()-1) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				for _, err := range s.Edges(b.Context(), "a", tx.Round()-1) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkFullReread is a full read that finds nothing changed.
+func BenchmarkFullReread(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprintf("users=%d", n), func(b *testing.B) {
+			s := open(b)
+			fill(b, s, n, 100)
+			for b.Loop() {
+				fill(b, s, n, 100)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/user")
+		})
+	}
+}
+
+func BenchmarkStream(b *testing.B) {
+	const n = 50_000
+	s := open(b)
+	fill(b, s, n, 1000)
+	b.Run("objects", func(b *testing.B) {
+		for b.Loop() {
+			for _, err := range s.Objects(b.Context(), "a", store.User, 0) {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/object")
+	})
+	b.Run("edges", func(b *testing.B) {
+		for b.Loop() {
+			for _, err := range s.Edges(b.Context(), "a", 0) {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n*10), "ns/edge")
+	})
 }

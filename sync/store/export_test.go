@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// SetStageLimit sets how many bytes of changes a round keeps in memory.
-func (s *DB) SetStageLimit(bytes int) { s.stageLimit = bytes }
+// SetStageLimit sets how many bytes of changes a round keeps in memory, and has
+// it remember hardly any id that it looked up.
+func (s *DB) SetStageLimit(bytes int) { s.stageLimit, s.knownLimit = bytes, 3 }
 
 // SetFailpoint sets what is called before each step of a write.
 func (s *DB) SetFailpoint(fail func(step string) error) { s.failpoint = fail }

@@ -221,3 +221,32 @@ func TestReadOnlyDiskLeavesTheOldState(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestDropCutShortIsFinishedLater(t *testing.T) {
+	for at := range 4 {
+		dir := t.TempDir()
+		s := openAt(t, dir, 0)
+		if err := change(t.Context(), s, 1); err != nil {
+			t.Fatal(err)
+		}
+		sweeps := 0
+		s.SetFailpoint(func(step string) error {
+			if step == "sweep" {
+				if sweeps++; sweeps > at {
+					return errRefused
+				}
+			}
+			return nil
+		})
+		err := s.DropSource(t.Context(), "a")
+		if want := at < 3; errors.Is(err, errRefused) != want {
+			t.Fatalf("with %d sweeps: %v", at, err)
+		}
+		if src, err := s.Source(t.Context(), "a"); err != nil || src.Round != 0 {
+			t.Errorf("the source is still there: %+v, %v", src, err)
+		}
+		s.Close()
+		openAt(t, dir, 0)
+		wantRows(t, dir, "0 sources, 0 ids, 0 objects, 0 edges")
+	}
+}

@@ -77,8 +77,34 @@ const (
 	absent         // not known
 )
 
-// compare compares in the database, so that a full read of what did not change
-// copies nothing out of it.
+// match gives the number of an object that is to be put, a new one if need be,
+// and how it compares with what there is. The database does the comparing, so
+// that a full read of what did not change copies nothing out of it, and mostly
+// in one query.
+func (r *round) match(code int64, id string, properties []byte) (n int64, how int, err error) {
+	if _, known := r.stage.known[id]; !known && r.written && !r.spilled && !r.isNew(id) {
+		refs := refSpan(r.source)
+		var ref int64
+		found, err := r.one(`SELECT i.ref, coalesce((SELECT CASE WHEN o.removed_at IS NULL THEN o.properties = ?1 ELSE 2 END
+			FROM main.objects o WHERE o.slot = ?2 + (i.ref & 0xffffffff)), 3)
+			FROM main.ids i WHERE i.id = ?3 AND i.ref BETWEEN ?4 AND ?5`,
+			[]any{properties, r.slot(code, 0), encodeID(id), refs.first, refs.last}, &ref, &how)
+		if err != nil {
+			return 0, 0, err
+		}
+		if n = ref - refs.first; found && r.stage.objects[r.slot(code, n)] == nil {
+			r.stage.remember(id, n)
+			return n, how, nil
+		}
+	}
+	n, fresh, err := r.refer(id)
+	if fresh || err != nil {
+		return n, absent, err
+	}
+	how, err = r.compare(r.slot(code, n), properties)
+	return n, how, err
+}
+
 func (r *round) compare(slot int64, properties []byte) (how int, err error) {
 	if o := r.stage.objects[slot]; o != nil {
 		switch {
@@ -109,16 +135,11 @@ func (r *round) Put(kind Kind, id string, properties []byte) (changed bool, err 
 	if err != nil {
 		return false, err
 	}
-	n, fresh, err := r.refer(id)
+	n, how, err := r.match(code, id, properties)
 	if err != nil {
 		return false, err
 	}
-	slot, how := r.slot(code, n), absent
-	if !fresh {
-		if how, err = r.compare(slot, properties); err != nil {
-			return false, err
-		}
-	}
+	slot := r.slot(code, n)
 	r.reads[code].see(n)
 	if how == same {
 		return false, nil

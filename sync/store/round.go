@@ -66,7 +66,7 @@ func (s *DB) begin(ctx context.Context, source string) (_ *round, err error) {
 	if err := s.reserve(source); err != nil {
 		return nil, err
 	}
-	r := &round{db: s, ctx: ctx, name: source, stmts: make(map[string]*sql.Stmt), stage: newStage(),
+	r := &round{db: s, ctx: ctx, name: source, stmts: make(map[string]*sql.Stmt), stage: newStage(s.knownLimit),
 		cursors: make(map[Kind]Cursor), fulls: make(map[Kind]time.Time)}
 	defer func() {
 		if err != nil {

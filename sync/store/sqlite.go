@@ -44,6 +44,8 @@ const (
 	busyTimeout = 10_000
 	// stageLimit is how many bytes of changes a round keeps in memory.
 	stageLimit = 8 << 20
+	// knownLimit is how many written ids a round remembers the numbers of.
+	knownLimit = 1 << 16
 )
 
 // DB is the store in an SQLite database.
@@ -63,6 +65,7 @@ type DB struct {
 	closed bool
 
 	stageLimit int
+	knownLimit int
 	pragmas    []string // further ones, for tests
 	// failpoint is nil but in tests. It is called before each step of a write,
 	// and after "committed", which is when a failure comes too late.
@@ -86,7 +89,7 @@ func open(ctx context.Context, opts Options, pragmas ...string) (*DB, error) {
 		return nil, fmt.Errorf("opening the state: %w", err)
 	}
 	opts.Path = path
-	s := &DB{opts: opts, gate: make(chan struct{}, 1), open: make(map[string]*round), stageLimit: stageLimit, pragmas: pragmas}
+	s := &DB{opts: opts, gate: make(chan struct{}, 1), open: make(map[string]*round), stageLimit: stageLimit, knownLimit: knownLimit, pragmas: pragmas}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the state: %w", explain(path, err)), s.shut())
 	}

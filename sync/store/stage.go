@@ -15,6 +15,7 @@ type stage struct {
 	edges   map[ends]*stagedEdge    // both ends -> row
 	known   map[string]int64        // id -> n, of all ids and of some written ones
 	size    int                     // roughly, in bytes
+	limit   int                     // how many written ids are in known
 }
 
 type stagedID struct {
@@ -36,11 +37,8 @@ type stagedEdge struct {
 	ended bool
 }
 
-// knownLimit is how many ids a stage remembers the numbers of.
-const knownLimit = 1 << 16
-
-func newStage() stage {
-	return stage{objects: make(map[int64]*stagedObject), edges: make(map[ends]*stagedEdge), known: make(map[string]int64)}
+func newStage(limit int) stage {
+	return stage{limit: limit, objects: make(map[int64]*stagedObject), edges: make(map[ends]*stagedEdge), known: make(map[string]int64)}
 }
 
 // written empties the stage after its rows went elsewhere.
@@ -176,7 +174,7 @@ func (r *round) lookup(id string) (n int64, known bool, err error) {
 	if n, ok := r.stage.known[id]; ok {
 		return n, true, nil
 	}
-	if r.seen != nil && !r.seen.ids.mayHave(r.seen.hashID(id)) {
+	if r.isNew(id) {
 		return 0, false, nil
 	}
 	refs := refSpan(r.source)
@@ -195,10 +193,15 @@ func (r *round) lookup(id string) (n int64, known bool, err error) {
 	return 0, false, nil
 }
 
+// isNew says of most ids that are not in the tables that they are not.
+func (r *round) isNew(id string) bool {
+	return r.seen != nil && !r.seen.ids.mayHave(r.seen.hashID(id))
+}
+
 // remember keeps the number of an id. When there are too many it forgets the
 // written ones, which can be looked up.
 func (st *stage) remember(id string, n int64) {
-	if len(st.known) >= knownLimit+len(st.ids) {
+	if len(st.known) >= st.limit+len(st.ids) {
 		clear(st.known)
 		for _, staged := range st.ids {
 			st.known[staged.id] = staged.n
