@@ -585,3 +585,21 @@ func TestNeverPartial(t *testing.T) {
 		}
 	}
 }
+
+// The exit statuses that systemd and scripts go by.
+func TestExitStatus(t *testing.T) {
+	b := newBridge(t)
+	b.write("config.yaml", "scim: {}\n")
+	for _, command := range []string{"check-config", "serve", "status"} {
+		if status, _, stderr := b.run(command); status != 2 || !strings.Contains(stderr, "config.yaml") {
+			t.Errorf("%s with a faulty file has status %d and says %s", command, status, stderr)
+		}
+	}
+	b.configure("  - {name: contoso, client_id: 5b4f1a3c-0000-4000-8000-000000000002, client_secret_file: tenant.secret}\n")
+	if status, stdout, stderr := b.run("check-config"); status != 0 {
+		t.Errorf("check-config with a good file has status %d: %s%s", status, stdout, stderr)
+	}
+	if status, _, stderr := b.run("status"); status != 1 {
+		t.Errorf("status without a daemon has status %d: %s", status, stderr)
+	}
+}
