@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"scimbridge/scim/directory"
 )
@@ -29,6 +30,9 @@ type Client struct {
 	// Basic is for platforms that know nothing better; nil is none.
 	Basic *Basic
 
+	// OAuth2 is for platforms that fetch short-lived tokens; nil is none.
+	OAuth2 *OAuth2
+
 	// Allow are the addresses from which the client may come; nil is any.
 	Allow []netip.Prefix
 
@@ -44,12 +48,21 @@ type Basic struct {
 	Password [sha256.Size]byte // SHA-256 of the password
 }
 
+// OAuth2 is a client of the client credentials grant (RFC 6749 §4.4), which is
+// served at /oauth2/token, both at the root and below Config.BaseURL. The secret
+// is a long random one, so that a plain hash hides it.
+type OAuth2 struct {
+	ClientID string
+	Secret   [sha256.Size]byte // SHA-256 of the client secret
+}
+
 // A client is a Client in service.
 type client struct {
 	Client
 	session *session
 	scope   [sha256.Size]byte // of the name and of what the client sees
 	basic   [sha256.Size]byte // of user name and password, where Basic is set
+	oauth2  [sha256.Size]byte // of client id and secret, where OAuth2 is set
 }
 
 // A guard knows who may read.
@@ -57,11 +70,17 @@ type guard struct {
 	clients []*client
 	bearer  bool // someone has a token
 	basic   bool // someone has a password
+	oauth2  bool // someone fetches tokens
+	tokens  *sealer
 }
 
 // newGuard takes the clients into service.
-func newGuard(clients []Client, sessions *Sessions) (*guard, error) {
-	g := &guard{}
+func newGuard(clients []Client, sessions *Sessions, key []byte) (*guard, error) {
+	tokens, err := newSealer(key, "scim access token")
+	if err != nil {
+		return nil, err
+	}
+	g := &guard{tokens: tokens}
 	for _, c := range clients {
 		switch {
 		case c.Name == "":
@@ -70,8 +89,12 @@ func newGuard(clients []Client, sessions *Sessions) (*guard, error) {
 			return nil, fmt.Errorf("client %s is there twice", c.Name)
 		case c.Sources != nil && len(c.Sources) == 0:
 			return nil, fmt.Errorf("client %s sees no source", c.Name)
-		case len(c.Tokens) == 0 && c.Basic == nil:
+		case len(c.Tokens) == 0 && c.Basic == nil && c.OAuth2 == nil:
 			return nil, fmt.Errorf("client %s has neither a token nor a password", c.Name)
+		case c.OAuth2 != nil && c.OAuth2.ClientID == "":
+			return nil, fmt.Errorf("client %s has an empty OAuth 2.0 client id", c.Name)
+		case c.OAuth2 != nil && g.byClientID(c.OAuth2.ClientID) != nil:
+			return nil, fmt.Errorf("client %s: the OAuth 2.0 client id %s is there twice", c.Name, c.OAuth2.ClientID)
 		case c.RequestsPerSecond < 0:
 			return nil, fmt.Errorf("client %s: requests per second must not be negative", c.Name)
 		}
@@ -83,17 +106,21 @@ func newGuard(clients []Client, sessions *Sessions) (*guard, error) {
 		g.bearer = g.bearer || len(c.Tokens) > 0
 		if c.Basic != nil {
 			g.basic = true
-			in.basic = basicSum(c.Basic.Username, c.Basic.Password)
+			in.basic = pairSum(c.Basic.Username, c.Basic.Password)
+		}
+		if c.OAuth2 != nil {
+			g.oauth2 = true
+			in.oauth2 = pairSum(c.OAuth2.ClientID, c.OAuth2.Secret)
 		}
 		g.clients = append(g.clients, in)
 	}
 	return g, nil
 }
 
-// basicSum makes one sum of a user name and the sum of a password.
-func basicSum(username string, password [sha256.Size]byte) [sha256.Size]byte {
-	name := sha256.Sum256([]byte(username))
-	return sha256.Sum256(append(name[:], password[:]...))
+// pairSum makes one sum of a name and the sum of the password or secret.
+func pairSum(name string, secret [sha256.Size]byte) [sha256.Size]byte {
+	sum := sha256.Sum256([]byte(name))
+	return sha256.Sum256(append(sum[:], secret[:]...))
 }
 
 // admit finds out who asks and whether he may.
@@ -131,13 +158,16 @@ func (g *guard) identify(credentials string) *client {
 				}
 			}
 		}
+		if found == nil && g.oauth2 {
+			found = g.bearerOf(rest, time.Now())
+		}
 	case strings.EqualFold(scheme, "Basic"):
 		raw, err := base64.StdEncoding.DecodeString(rest)
 		username, password, ok := strings.Cut(string(raw), ":")
 		if err != nil || !ok {
 			return nil
 		}
-		sum := basicSum(username, sha256.Sum256([]byte(password)))
+		sum := pairSum(username, sha256.Sum256([]byte(password)))
 		for _, c := range g.clients {
 			if c.Basic != nil && subtle.ConstantTimeCompare(sum[:], c.basic[:]) == 1 {
 				found = c

@@ -35,52 +35,63 @@ func bind(c *client, query string) [16]byte {
 	return [16]byte(sum[:])
 }
 
-// A sealer makes cursors that only it can make or read. They consist of
-// unreserved characters (RFC 9865 §2).
+// A sealer makes texts that only it can make or read, of unreserved characters
+// (RFC 9865 §2, RFC 6750 §2.1).
 type sealer struct{ aead cipher.AEAD }
 
-// newSealer derives the sealing key from a key that may serve other ends too.
-func newSealer(key []byte) (*sealer, error) {
-	derived, err := hkdf.Key(sha256.New, key, nil, "scim cursor", 32)
+// newSealer derives the sealing key for one purpose from a key that serves
+// others too.
+func newSealer(key []byte, purpose string) (*sealer, error) {
+	derived, err := hkdf.Key(sha256.New, key, nil, purpose, 32)
 	if err != nil {
-		return nil, fmt.Errorf("deriving cursor key: %w", err)
+		return nil, fmt.Errorf("deriving the key of %ss: %w", purpose, err)
 	}
 	block, err := aes.NewCipher(derived)
 	if err != nil {
-		return nil, fmt.Errorf("making cursor cipher: %w", err)
+		return nil, fmt.Errorf("making the cipher of %ss: %w", purpose, err)
 	}
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
-		return nil, fmt.Errorf("making cursor cipher: %w", err)
+		return nil, fmt.Errorf("making the cipher of %ss: %w", purpose, err)
 	}
 	return &sealer{aead: aead}, nil
 }
 
-// cursorForm is the first byte of a sealed cursor's content.
-const cursorForm = 1
-
-// seal makes the text of a cursor.
-func (s *sealer) seal(c cursor) string {
-	plain := append([]byte{cursorForm}, c.query[:]...)
-	plain = binary.AppendVarint(plain, c.issued.UnixMilli())
-	plain = binary.AppendVarint(plain, int64(c.position))
-	plain = binary.AppendVarint(plain, int64(c.asked))
-	plain = binary.AppendVarint(plain, int64(c.size))
-	plain = append(plain, c.view...)
+// seal makes a text.
+func (s *sealer) seal(plain []byte) string {
 	nonce := make([]byte, s.aead.NonceSize(), s.aead.NonceSize()+len(plain)+s.aead.Overhead())
 	rand.Read(nonce) // never fails
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, plain, nil))
 }
 
-// open reads the text of a cursor. It is false for all that seal did not make.
-func (s *sealer) open(text string) (c cursor, ok bool) {
+// open reads a text. It is false for all that seal did not make.
+func (s *sealer) open(text string) (plain []byte, ok bool) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(sealed) < s.aead.NonceSize() {
-		return cursor{}, false
+		return nil, false
 	}
 	nonce, sealed := sealed[:s.aead.NonceSize()], sealed[s.aead.NonceSize():]
-	plain, err := s.aead.Open(nil, nonce, sealed, nil)
-	if err != nil || len(plain) < 1+len(c.query) || plain[0] != cursorForm {
+	plain, err = s.aead.Open(nil, nonce, sealed, nil)
+	return plain, err == nil
+}
+
+// cursorForm is the first byte of a sealed cursor's content.
+const cursorForm = 1
+
+// sealCursor makes the text of a cursor.
+func (s *sealer) sealCursor(c cursor) string {
+	plain := append([]byte{cursorForm}, c.query[:]...)
+	plain = binary.AppendVarint(plain, c.issued.UnixMilli())
+	plain = binary.AppendVarint(plain, int64(c.position))
+	plain = binary.AppendVarint(plain, int64(c.asked))
+	plain = binary.AppendVarint(plain, int64(c.size))
+	return s.seal(append(plain, c.view...))
+}
+
+// openCursor reads the text of a cursor.
+func (s *sealer) openCursor(text string) (c cursor, ok bool) {
+	plain, ok := s.open(text)
+	if !ok || len(plain) < 1+len(c.query) || plain[0] != cursorForm {
 		return cursor{}, false
 	}
 	c.query = [16]byte(plain[1:])

@@ -24,6 +24,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers the request or says why it cannot.
 func (h *Handler) serve(x *exchange) *scimError {
+	if h.guard.oauth2 && h.isTokenPath(x.r.URL.EscapedPath()) {
+		h.token(x)
+		return nil
+	}
 	rt, segments, found := h.find(x.r.URL.EscapedPath())
 	x.route = rt.name
 	if err := h.admit(x, rt.public); err != nil {
@@ -101,7 +105,7 @@ func (h *Handler) access(x *exchange) {
 	}
 	if h.cfg.Log.Enabled(ctx, slog.LevelDebug) {
 		attrs = append(attrs,
-			slog.String("url", x.r.URL.RequestURI()),
+			slog.String("url", x.url()),
 			slog.String("filter", x.params.filter),
 			slog.String("detail", x.detail), // may repeat what was asked
 			slog.String("agent", x.r.UserAgent()),
@@ -130,6 +134,14 @@ type exchange struct {
 	bytes  int64 // of the body
 	detail string
 	err    error // writing the answer failed
+}
+
+// url is for logs. To the token endpoint clients may send secrets by mistake.
+func (x *exchange) url() string {
+	if x.route == tokenPath {
+		return x.r.URL.EscapedPath()
+	}
+	return x.r.URL.RequestURI()
 }
 
 // clientName is for logs.

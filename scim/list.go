@@ -310,10 +310,10 @@ func (h *Handler) cursorPage(x *exchange, pl plan) (page, *scimError) {
 	if end := at.position + p.items; end < p.total {
 		h.sessions.hold(whole, now)
 		h.sessions.keep(key, found, now)
-		p.next = h.cursors.seal(at.at(end))
+		p.next = h.cursors.sealCursor(at.at(end))
 	}
 	if at.position > 0 {
-		p.previous = h.cursors.seal(at.at(max(0, at.position-at.size)))
+		p.previous = h.cursors.sealCursor(at.at(max(0, at.position-at.size)))
 	}
 	return p, nil
 }
@@ -338,7 +338,7 @@ func (h *Handler) locate(x *exchange, pl plan, now time.Time) (at cursor, seen, 
 		at = cursor{query: pl.bound, view: whole.ID(), asked: asked, size: h.pageSize(&x.params)}
 		return at, seen, whole, nil
 	}
-	at, ok := h.cursors.open(x.params.cursor)
+	at, ok := h.cursors.openCursor(x.params.cursor)
 	switch {
 	case !ok || at.query != pl.bound:
 		return cursor{}, nil, nil, invalidCursor()

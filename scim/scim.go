@@ -62,8 +62,9 @@ type Config struct {
 	// DocumentationURI is named in ServiceProviderConfig; empty leaves it out.
 	DocumentationURI string
 
-	// Key seals cursors. With the same key they survive a restart; nil is a
-	// random one. It should hold 32 random bytes.
+	// Key seals cursors and the tokens given to OAuth2 clients. With the same key
+	// they survive a restart; nil is a random one. It should hold 32 random
+	// bytes.
 	Key []byte
 
 	// Sessions holds what outlives this Handler; nil starts afresh.
@@ -142,13 +143,13 @@ func New(cfg Config) (*Handler, error) {
 		return nil, fmt.Errorf("default page size %d is above the maximum %d", cfg.DefaultPageSize, cfg.MaxPageSize)
 	}
 	h := &Handler{cfg: cfg, prefixes: prefixes(base.EscapedPath()), sessions: cfg.Sessions}
-	if h.guard, err = newGuard(cfg.Clients, cfg.Sessions); err != nil {
+	if h.guard, err = newGuard(cfg.Clients, cfg.Sessions, cfg.Key); err != nil {
 		return nil, err
 	}
 	if h.docs, err = newDiscovery(cfg, h.guard); err != nil {
 		return nil, err
 	}
-	if h.cursors, err = newSealer(cfg.Key); err != nil {
+	if h.cursors, err = newSealer(cfg.Key, "scim cursor"); err != nil {
 		return nil, err
 	}
 	h.attrs = newAttributes(cfg.Schemas)

@@ -21,6 +21,8 @@ type Sessions struct {
 	swept   time.Time
 
 	file walkFile // where the walks are kept
+
+	guesses guesses // of client secrets
 }
 
 // NewSessions starts with none.
@@ -136,6 +138,7 @@ func (s *Sessions) sweep(now time.Time) {
 		c.expire(now)
 		c.mu.Unlock()
 	}
+	s.guesses.sweep(now)
 	maps.DeleteFunc(s.held, func(_ string, v *heldView) bool { return now.After(v.until) })
 	maps.DeleteFunc(s.results, func(_ resultKey, r *cached) bool { return now.Sub(r.used) > cursorLife })
 }
