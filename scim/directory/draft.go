@@ -121,10 +121,10 @@ func (e *entry) fill(rec *Record) {
 	if name := topLevel(rec.Body, "displayName"); name != nil {
 		e.display, e.displayLen = uint32(offsetIn(rec.Body, name)), uint32(len(name))
 	}
-	for key, value := range map[int]string{
-		keyID: rec.ID, keyUserName: Fold(rec.UserName),
-		keyExternalID: rec.ExternalID, keyDisplayName: Fold(rec.DisplayName),
-	} {
+	keys := [numKeys]string{
+		keyID: rec.ID, keyUserName: Fold(rec.UserName), keyExternalID: rec.ExternalID, keyDisplayName: Fold(rec.DisplayName),
+	}
+	for key, value := range keys {
 		if value != "" {
 			e.keys[key] = keyHash(value)
 		}

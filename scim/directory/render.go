@@ -96,20 +96,22 @@ func (s *sealer) writeUser(v *rendering) {
 	s.end(v, &row, !same)
 }
 
-// renderGroups gives the JSON array of a user's groups, nil where it is empty.
+// renderGroups gives the JSON array of a user's groups, empty where there are
+// none. It is good until the next call.
 func (s *sealer) renderGroups(v *rendering) []byte {
-	var b []byte
+	b := s.links[:0]
 	for _, g := range v.parents {
 		b = append(append(b, ','), s.showGroup(g, true)...)
 	}
 	for _, g := range v.indirect {
 		b = append(append(b, ','), s.showGroup(g, false)...)
 	}
-	if b == nil {
-		return nil
+	if len(b) > 0 {
+		b[0] = '['
+		b = append(b, ']')
 	}
-	b[0] = '['
-	return append(b, ']')
+	s.links = b
+	return b
 }
 
 // showGroup gives a group as it stands in its members' groups.
@@ -178,7 +180,7 @@ func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
 	if !visible {
 		row.modified = v.base.rec.modified
 	}
-	tail := append([]byte(nil), metaLabel...)
+	tail := append(s.scratch[:0], metaLabel...)
 	tail = append(tail, metaOpen[v.ref.typ()]...)
 	switch {
 	case v.entry != nil && v.entry.created != 0:
@@ -192,6 +194,7 @@ func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
 	id, _ := s.name(v.ref)
 	tail = append(append(append(tail, s.picture.opts.BaseURL...), v.ref.typ().Endpoint()...), '/')
 	tail = fmt.Appendf(append(tail, id...), `","version":"W/\"%016x\""}}`, row.hash)
+	s.scratch = tail
 	s.w.body(tail)
 	row.tail = uint32(len(tail))
 	row.size = uint32(s.w.off - row.off)

@@ -74,7 +74,8 @@ type sealer struct {
 	renamed   map[ref]bool  // resources whose display changed -> it is a group
 	ancestors map[ref][]ref // group -> all groups above it; a cache
 	shown     map[shownKey][]byte
-	scratch   []byte
+	scratch   []byte // for what is rendered and written at once
+	links     []byte // likewise, for a user's groups
 	inactive  int   // users served as inactive, more than in the base
 	affected  []ref // what may have to be written, ascending, users and groups
 }
