@@ -76,8 +76,8 @@ type sealer struct {
 	shown     map[shownKey][]byte
 	scratch   []byte // for what is rendered and written at once
 	links     []byte // likewise, for a user's groups
-	inactive  int   // users served as inactive, more than in the base
-	affected  []ref // what may have to be written, ascending, users and groups
+	inactive  int    // users served as inactive, more than in the base
+	affected  []ref  // what may have to be written, ascending, users and groups
 }
 
 type shownKey struct {
