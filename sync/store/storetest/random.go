@@ -26,7 +26,11 @@ const steps = 400
 
 // randomHistories plays histories on the store and the model side by side.
 func randomHistories(t *testing.T, fresh func(t *testing.T) Opener) {
-	for i := range *histories {
+	number := *histories
+	if testing.Short() {
+		number = min(number, 1)
+	}
+	for i := range number {
 		seed := *firstSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			h := newHistory(t, fresh(t), seed)
