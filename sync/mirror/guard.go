@@ -2,12 +2,12 @@ package mirror
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 
 	"scimbridge/scim/directory"
-	"scimbridge/sync/store"
 )
 
 // A Guard says how much a publication may take away at once. Platforms
@@ -49,6 +49,9 @@ func (l Limit) String() string {
 // A Verdict is what the guard and the assertions say against a snapshot.
 type Verdict struct {
 	Reasons []Reason `json:"reasons,omitempty"`
+	// Digest stands for what is spoken against: who would be lost, and what
+	// else is wrong. It is the same for as long as that is.
+	Digest string `json:"digest,omitempty"`
 }
 
 // A Reason is one thing that speaks against publishing.
@@ -94,16 +97,32 @@ func (m *Mirror) judge(ctx context.Context, current, sealed *directory.Snapshot)
 			v.Reasons = append(v.Reasons, Reason{Rule: "assert", Text: text})
 		}
 	}
+	if !v.OK() {
+		v.Digest = digest(v.Reasons, sealed.Diff())
+	}
 	return v, nil
 }
 
+// digest sums up reasons and losses.
+func digest(reasons []Reason, diff *directory.Diff) string {
+	h := sha256.New()
+	for _, r := range reasons {
+		fmt.Fprintf(h, "%q %q\n", r.Rule, r.Text)
+	}
+	for c := range diff.Changes() {
+		if lost(c.Kind) {
+			fmt.Fprintf(h, "%s %s %s\n", c.Kind, c.Type, c.Before.ID())
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// lost says whether clients no longer see a resource as active.
+func lost(k directory.ChangeKind) bool { return k == directory.Removed || k == directory.Deactivated }
+
 func (g Guard) judge(t directory.Type, current, sealed *directory.Snapshot) []Reason {
 	served, lost := current.Active(t), sealed.Diff().Counts[t].Lost()
-	noun := strings.ToLower(t.String()) + "s"
-	limit := g.MaxRemoved.Of(served)
-	if g.MaxRemoved.IsPercent {
-		limit = max(limit, g.Floor)
-	}
+	noun, limit := strings.ToLower(t.String())+"s", g.limit(served)
 	switch {
 	case lost > 0 && sealed.Active(t) == 0:
 		return []Reason{{
@@ -119,10 +138,19 @@ func (g Guard) judge(t directory.Type, current, sealed *directory.Snapshot) []Re
 	return nil
 }
 
+// limit is how many of those served may go.
+func (g Guard) limit(served int) int {
+	limit := g.MaxRemoved.Of(served)
+	if g.MaxRemoved.IsPercent {
+		limit = max(limit, g.Floor)
+	}
+	return limit
+}
+
 func examples(t directory.Type, diff *directory.Diff) []string {
 	var ids []string
 	for c := range diff.Changes() {
-		if c.Type == t && (c.Kind == directory.Removed || c.Kind == directory.Deactivated) {
+		if c.Type == t && lost(c.Kind) {
 			if ids = append(ids, c.Before.ID()); len(ids) == maxExamples {
 				break
 			}
@@ -134,27 +162,39 @@ func examples(t directory.Type, diff *directory.Diff) []string {
 // judgeRebuilt judges a picture that takes the place of one that was lost: what
 // was in that one is not known, but how many it held is in the history.
 func (m *Mirror) judgeRebuilt(ctx context.Context, sealed *directory.Snapshot) ([]Reason, error) {
-	records, err := m.cfg.Store.Rounds(ctx, m.cfg.Name, 0)
+	users, groups, err := m.present(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading the history: %w", err)
-	}
-	i := slices.IndexFunc(records, func(r store.RoundRecord) bool {
-		return r.Outcome == string(Published) || r.Outcome == string(Unchanged)
-	})
-	if i < 0 {
-		return nil, nil
+		return nil, err
 	}
 	var reasons []Reason
-	for t, before := range map[directory.Type]int{directory.User: records[i].Users.Present, directory.Group: records[i].Groups.Present} {
-		now := sealed.Active(t)
-		limit := m.cfg.Guard.MaxRemoved.Of(before)
-		if m.cfg.Guard.MaxRemoved.IsPercent {
-			limit = max(limit, m.cfg.Guard.Floor)
-		}
-		if lost := before - now; lost > limit || before > 0 && now == 0 {
+	for t, before := range [directory.NumTypes]int{directory.User: users, directory.Group: groups} {
+		now := sealed.Active(directory.Type(t))
+		if gone := before - now; gone > m.cfg.Guard.limit(before) || before > 0 && now == 0 {
 			reasons = append(reasons, Reason{Rule: "safeguard", Text: fmt.Sprintf(
-				"the picture was lost and is rendered anew with %d %ss, where %d were served before", now, strings.ToLower(t.String()), before)})
+				"the picture was lost and is rendered anew with %d %ss, where %d were served before", now, strings.ToLower(directory.Type(t).String()), before)})
 		}
 	}
 	return reasons, nil
+}
+
+// present gives how many were served as active at the last round, by the
+// history.
+func (m *Mirror) present(ctx context.Context) (users, groups int, err error) {
+	records, err := m.cfg.Store.Rounds(ctx, m.cfg.Name, 1)
+	if err != nil {
+		return 0, 0, fmt.Errorf("reading the history: %w", err)
+	}
+	if len(records) == 0 {
+		return 0, 0, nil
+	}
+	return records[0].Users.Present, records[0].Groups.Present, nil
+}
+
+// lastServed is present for who is about to add to the history.
+func (m *Mirror) lastServed(ctx context.Context) (users, groups int) {
+	users, groups, err := m.present(ctx)
+	if err != nil {
+		m.log.Warn("history can't be read", "err", err)
+	}
+	return users, groups
 }

@@ -5,7 +5,9 @@
 // A round is one straight road:
 //
 //  1. Pull. Users and groups are read to the end, each from its cursor, and
-//     merged onto the stored objects in one transaction.
+//     merged onto the stored objects in one transaction. A full read that would
+//     take anything away reads a second time before it does: an answer with
+//     status 200 is no proof that nobody is missing from it.
 //  2. Commit. Objects, memberships and cursors become durable together. A
 //     round that can't be finished is dropped whole; a crash before this point
 //     leaves everything as it was.
@@ -28,8 +30,8 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"scimbridge/scim/directory"
@@ -91,7 +93,16 @@ type Mirror struct {
 
 	wake chan struct{} // asks Run for a round now
 
-	round  sync.Mutex // held by whoever is in a round
+	// pulling is held by whoever reads the tenant, publishing by whoever
+	// renders and publishes. Who needs both takes pulling first. They are two
+	// so that a freeze or an approval never waits for Graph.
+	pulling, publishing sync.Mutex
+
+	// pulled: a pull was committed since the start.
+	pulled atomic.Bool
+	// tidied is when the store was last rid of what nobody needs. Held: pulling.
+	tidied time.Time
+
 	status statusKeeper
 }
 
@@ -120,34 +131,8 @@ func (m *Mirror) Run(ctx context.Context) {
 		} else {
 			failures++
 		}
-		wait := m.pause(err, failures)
-		m.status.set(func(s *Status) { s.Next = time.Now().Add(wait) })
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-m.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
+		m.rest(ctx, m.pause(err, failures))
 	}
-}
-
-// maxPause bounds how long a source that fails again and again is left alone.
-const maxPause = time.Hour
-
-// pause is the time to the next round: the interval give or take a tenth, and
-// twice as long for each failure after the first, so that a tenant that refuses
-// is not hammered.
-func (m *Mirror) pause(err error, failures int) time.Duration {
-	wait := m.cfg.Interval
-	if err != nil {
-		for i := 1; i < failures && wait < maxPause; i++ {
-			wait *= 2
-		}
-		wait = max(m.cfg.Interval, min(wait, maxPause))
-	}
-	jitter := time.Duration((rand.Float64() - 0.5) * 0.2 * float64(wait))
-	return wait + jitter
 }
 
 // Wake has Run do a round now.
@@ -162,80 +147,124 @@ func (m *Mirror) Wake() {
 type Options struct {
 	// Full reads everything, instead of what changed.
 	Full bool
+	// DryRun has nothing changed: the round is done on a copy of the state, and
+	// the report's Diff says what it would publish. It is held back by nothing,
+	// but its Outcome says whether a real one would be.
+	DryRun bool
+	// List is how many changes the Diff of a dry run names; 0 means all.
+	List int
 }
 
 // Refresh does one round and returns when it is over. It fails when the round
 // could not be finished, and then nothing has changed. A round that is held has
 // not failed: the report says so.
 func (m *Mirror) Refresh(ctx context.Context, opts Options) (Report, error) {
-	m.round.Lock()
-	defer m.round.Unlock()
+	m.pulling.Lock()
+	defer m.pulling.Unlock()
 	report := Report{Started: time.Now()}
+	if opts.DryRun {
+		err := m.rehearse(ctx, opts, &report)
+		report.finish(err)
+		return report, err
+	}
 	err := m.refresh(ctx, opts, &report)
-	report.Elapsed = time.Since(report.Started)
-	if err != nil {
-		report.Outcome, report.Err = Failed, err
-	}
-	if ctx.Err() == nil {
-		m.conclude(ctx, &report)
-	}
+	report.finish(err)
+	m.conclude(ctx, &report)
 	return report, err
 }
 
 func (m *Mirror) refresh(ctx context.Context, opts Options, report *Report) error {
 	m.status.set(func(s *Status) {
-		s.State, s.RoundStarted = Importing, report.Started
+		s.State, s.RoundStarted, s.Progress = Importing, report.Started, Progress{}
 		if m.cfg.Picture.Current() == nil {
 			s.State = FirstImport
 		}
-		s.Progress = Progress{}
 	})
-	if err := m.pull(ctx, opts, report); err != nil {
+	before := m.requests()
+	err := m.pull(ctx, opts, report)
+	report.Requests = int(m.requests() - before)
+	if err != nil {
 		return err
 	}
-	return m.publish(ctx, report)
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	if err := m.publish(ctx, report); err != nil {
+		return err
+	}
+	m.tidy(ctx)
+	return nil
+}
+
+// requests counts what the source was asked so far, where it counts.
+func (m *Mirror) requests() uint64 {
+	counting, ok := m.cfg.Graph.(interface{ Status() graph.Status })
+	if !ok {
+		return 0
+	}
+	s := counting.Status()
+	return s.OK + s.Redirected + s.Refused + s.Throttled + s.Failed + s.NoAnswer
 }
 
 // Publish publishes what is stored and not served yet, if the guard lets it:
-// after a restart, a changed mapping or an approval. It asks Graph nothing.
+// after a restart or an approval. It asks Graph nothing, and does not wait for
+// a round that does.
 func (m *Mirror) Publish(ctx context.Context) (Report, error) {
-	m.round.Lock()
-	defer m.round.Unlock()
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	return m.publishStored(ctx)
+}
+
+// publishStored is Publish for who holds m.publishing.
+func (m *Mirror) publishStored(ctx context.Context) (Report, error) {
 	report := Report{Started: time.Now()}
 	err := m.publish(ctx, &report)
-	report.Elapsed = time.Since(report.Started)
-	if err != nil {
-		report.Outcome, report.Err = Failed, err
-	}
-	if ctx.Err() == nil && report.Outcome != Unchanged {
+	report.finish(err)
+	if report.Outcome != Unchanged {
 		m.conclude(ctx, &report)
 	}
 	return report, err
 }
 
-// conclude tells of a round: status, history, one line of log.
+// conclude tells of a round that was not cut short: status, history, one line
+// of log.
 func (m *Mirror) conclude(ctx context.Context, r *Report) {
+	if ctx.Err() != nil {
+		return
+	}
 	m.status.conclude(r)
 	served := m.cfg.Picture.Current()
-	if err := m.cfg.Store.AddRound(ctx, r.record(m.cfg.Name, served)); err != nil {
+	record := r.record(m.cfg.Name, served)
+	if served == nil {
+		// For as long as nothing is served, what was counts: the guard goes by
+		// it once there is a picture to judge.
+		record.Users.Present, record.Groups.Present = m.lastServed(ctx)
+	}
+	if err := m.cfg.Store.AddRound(ctx, record); err != nil {
 		m.log.Warn("round was not added to the history", "err", err)
 	}
+	m.logRound(r, served)
+}
+
+func (m *Mirror) logRound(r *Report, served *directory.Snapshot) {
 	attrs := []any{
-		"round", r.Round, "outcome", r.Outcome, "full", r.Full(), "pages", r.Pages, "elapsed", r.Elapsed.Round(time.Millisecond),
+		"round", r.Round, "outcome", r.Outcome, "full", r.Full(), "pages", r.Pages,
+		"requests", r.Requests, "elapsed", r.Elapsed.Round(time.Millisecond),
 	}
 	if served != nil {
 		attrs = append(attrs, "generation", served.Generation(), "users", served.Len(directory.User), "groups", served.Len(directory.Group))
 	}
 	if c := r.Changes; c != nil {
-		attrs = append(attrs, "changed_users", c[directory.User], "changed_groups", c[directory.Group])
+		attrs = append(attrs, "users_changed", c[directory.User], "groups_changed", c[directory.Group])
 	}
 	switch r.Outcome {
 	case Failed:
 		m.log.Error("round failed; the last good picture stays served", append(attrs, "err", r.Err)...)
 	case Held:
-		m.log.Error("round is held; the last good picture stays served until it is approved", append(attrs, "why", r.Verdict.Summary())...)
+		m.log.Error("round is held; the last good picture stays served until it is approved", append(attrs, "held", r.HeldRound, "why", r.Verdict.Summary())...)
 	case Frozen:
-		m.log.Warn("source is frozen; the picture stays as it is", attrs...)
+		m.log.Warn("source is frozen; the picture stays as it is", append(attrs, "since", r.Since)...)
+	case Approved, RolledBack:
+		m.log.Warn("picture was changed by order", append(attrs, "by", r.By)...)
 	default:
 		m.log.Info("round", attrs...)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -21,55 +22,72 @@ func storeKind(k graph.Kind) store.Kind {
 	return store.User
 }
 
+// kinds are the collections that the scope needs.
+func (m *Mirror) kinds() []graph.Kind {
+	if m.cfg.Scope.Groups {
+		return []graph.Kind{graph.Users, graph.Groups}
+	}
+	return []graph.Kind{graph.Users}
+}
+
 // A plan says how each collection is read in a round.
 type plan struct {
 	kinds []graph.Kind
 	full  map[graph.Kind]bool
+	// compare are the collections whose cursor is good and which are read in
+	// full nevertheless, to see whether the deltas told everything.
+	compare map[graph.Kind]bool
 }
 
 // maxTries bounds how often a round is begun again because Graph let a page
 // link or a cursor expire.
 const maxTries = 4
 
-// pull reads what changed and commits it.
+// pull reads what changed and commits it. Where a full read is to check the
+// deltas it comes after a delta round, so that what it finds otherwise is what
+// they did not tell.
 func (m *Mirror) pull(ctx context.Context, opts Options, report *Report) error {
 	state, err := m.cfg.Store.Source(ctx, m.cfg.Name)
 	if err != nil {
 		return fmt.Errorf("reading the state: %w", err)
 	}
 	p := m.plan(state, opts)
-	for try := 1; ; try++ {
-		err := m.pullOnce(ctx, state, p, report)
-		var expired *expiredError
-		switch {
-		case err == nil:
-			return nil
-		case try == maxTries:
-			return fmt.Errorf("after %d tries: %w", try, err)
-		case errors.As(err, &expired):
-			m.log.Warn("cursor is no longer valid; reading in full", "collection", expired.kind, "err", err)
-			p.full[expired.kind] = true
-		case errors.Is(err, graph.ErrRestartRound):
-			m.log.Warn("page link expired; beginning the round again", "err", err)
-		default:
-			return err
-		}
-		*report = Report{Started: report.Started}
-		m.status.set(func(s *Status) { s.Progress = Progress{} })
+	compare := p.compare
+	p.compare = nil
+	if err := m.pullPlan(ctx, state, &p, report); err != nil || len(compare) == 0 {
+		return err
 	}
+	if state, err = m.cfg.Store.Source(ctx, m.cfg.Name); err != nil {
+		return fmt.Errorf("reading the state: %w", err)
+	}
+	second := plan{kinds: p.kinds, full: make(map[graph.Kind]bool), compare: make(map[graph.Kind]bool)}
+	for k := range compare {
+		// One whose cursor turned out to have expired was just read in full.
+		if !p.full[k] {
+			second.full[k], second.compare[k] = true, true
+		}
+	}
+	if len(second.full) == 0 {
+		return nil
+	}
+	return m.pullPlan(ctx, state, &second, report)
 }
 
-// plan decides what is read in full: what never was, what was asked
-// differently, and all when it is time to compare.
+// plan decides how the round begins. What never was read, or was asked
+// differently, is read in full; what is to be compared comes second.
 func (m *Mirror) plan(state store.Source, opts Options) plan {
-	p := plan{kinds: []graph.Kind{graph.Users}, full: make(map[graph.Kind]bool)}
-	if m.cfg.Scope.Groups {
-		p.kinds = append(p.kinds, graph.Groups)
-	}
+	p := plan{kinds: m.kinds(), full: make(map[graph.Kind]bool), compare: make(map[graph.Kind]bool)}
 	for _, k := range p.kinds {
 		cursor := state.Cursors[storeKind(k)]
-		due := m.cfg.FullEvery > 0 && time.Since(state.LastFull[storeKind(k)]) >= m.cfg.FullEvery
-		p.full[k] = opts.Full || due || cursor.Link == "" || cursor.Fingerprint != m.question(k)
+		question, broken := splitMark(cursor.Fingerprint)
+		due := m.cfg.FullEvery > 0 && since(state.LastFull[storeKind(k)]) >= m.cfg.FullEvery
+		repair := !broken.IsZero() && since(broken) >= repairAfter
+		switch {
+		case cursor.Link == "" || question != m.question(k):
+			p.full[k] = true
+		case opts.Full || due || repair:
+			p.compare[k] = true
+		}
 	}
 	return p
 }
@@ -85,6 +103,24 @@ func (m *Mirror) question(k graph.Kind) string {
 	return m.cfg.Tenant + " " + k.String() + " " + strings.Join(properties, ",")
 }
 
+// A cursor of a read in which objects could not be understood carries a mark
+// with the time: after repairAfter everything is read again, in the hope that
+// they can be understood then.
+const (
+	brokenMark  = " broken "
+	repairAfter = time.Hour
+)
+
+func mark(question string, at time.Time) string {
+	return question + brokenMark + at.UTC().Format(time.RFC3339)
+}
+
+func splitMark(fingerprint string) (question string, at time.Time) {
+	question, text, _ := strings.Cut(fingerprint, brokenMark)
+	at, _ = time.Parse(time.RFC3339, text)
+	return question, at
+}
+
 // An expiredError says whose cursor expired.
 type expiredError struct {
 	kind graph.Kind
@@ -94,6 +130,31 @@ type expiredError struct {
 func (e *expiredError) Error() string { return e.err.Error() }
 func (e *expiredError) Unwrap() error { return e.err }
 
+// pullPlan reads and commits what a plan says, and begins again where Graph
+// asks for that. Afterwards p.full says what was read in full.
+func (m *Mirror) pullPlan(ctx context.Context, state store.Source, p *plan, report *Report) error {
+	kept := *report
+	for try := 1; ; try++ {
+		r, err := m.pullOnce(ctx, state, *p, report)
+		var expired *expiredError
+		switch {
+		case err == nil:
+			return r.findDrift(ctx, state)
+		case try == maxTries:
+			return fmt.Errorf("after %d tries: %w", try, err)
+		case errors.As(err, &expired):
+			m.log.Warn("cursor is no longer valid; reading in full", "collection", expired.kind, "err", err)
+			p.full[expired.kind] = true
+		case errors.Is(err, graph.ErrRestartRound):
+			m.log.Warn("page link expired; beginning the round again", "err", err)
+		default:
+			return err
+		}
+		*report = kept
+		m.status.set(func(s *Status) { s.Progress = Progress{} })
+	}
+}
+
 // A kindPage is a page and the collection it is of.
 type kindPage struct {
 	kind graph.Kind
@@ -101,23 +162,39 @@ type kindPage struct {
 }
 
 // pullOnce reads the collections side by side into one transaction.
-func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, report *Report) (err error) {
+func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, report *Report) (*round, error) {
 	tx, err := m.cfg.Store.Begin(ctx, m.cfg.Name)
 	if err != nil {
-		return fmt.Errorf("beginning a round: %w", err)
+		return nil, fmt.Errorf("beginning a round: %w", err)
 	}
 	defer tx.Rollback() // does nothing after Commit
-	r := newRound(m, tx, p, report)
+	r := newRound(m, tx, state, plan{p.kinds, maps.Clone(p.full), p.compare}, report)
 	if err := r.begin(); err != nil {
-		return err
+		return nil, err
 	}
+	if err := m.readAll(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := r.confirm(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.commit(); err != nil {
+		return nil, err
+	}
+	m.pulled.Store(true)
+	return r, nil
+}
+
+// readAll reads the collections to the end and applies their pages as they
+// come.
+func (m *Mirror) readAll(ctx context.Context, r *round) error {
 	readCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	readers, readCtx := errgroup.WithContext(readCtx)
 	pages := make(chan kindPage)
-	for _, k := range p.kinds {
-		cursor := state.Cursors[storeKind(k)].Link
-		if p.full[k] {
+	for _, k := range r.plan.kinds {
+		cursor := r.state.Cursors[storeKind(k)].Link
+		if r.plan.full[k] {
 			cursor = ""
 		}
 		readers.Go(func() error { return m.read(readCtx, k, cursor, pages) })
@@ -132,8 +209,7 @@ func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, repor
 		if applyErr != nil {
 			continue // the readers are about to stop
 		}
-		if err := r.apply(kp); err != nil {
-			applyErr = fmt.Errorf("storing a page of %s: %w", kp.kind, err)
+		if applyErr = r.apply(kp); applyErr != nil {
 			stop()
 		}
 	}
@@ -142,30 +218,39 @@ func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, repor
 		return ctx.Err()
 	case applyErr != nil:
 		return applyErr
-	case readErr != nil:
+	default:
 		return readErr
 	}
-	return r.commit()
 }
 
 // read sends the pages of one collection, and fails unless it saw the last.
 func (m *Mirror) read(ctx context.Context, k graph.Kind, cursor string, pages chan<- kindPage) error {
+	return m.eachPage(ctx, k, cursor, func(page *graph.Page) error {
+		select {
+		case pages <- kindPage{k, page}:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+// eachPage visits the pages of one collection, and fails unless it saw the
+// last.
+func (m *Mirror) eachPage(ctx context.Context, k graph.Kind, cursor string, visit func(*graph.Page) error) error {
 	last := false
 	for page, err := range m.cfg.Graph.Changes(ctx, k, cursor) {
-		if errors.Is(err, graph.ErrResync) && cursor != "" {
+		switch {
+		case errors.Is(err, graph.ErrResync) && cursor != "":
 			return &expiredError{k, err}
-		}
-		if errors.Is(err, graph.ErrResync) {
+		case errors.Is(err, graph.ErrResync):
 			return fmt.Errorf("reading %s: %w", k, errors.Join(graph.ErrRestartRound, err))
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("reading %s: %w", k, err)
 		}
 		last = page.DeltaLink != ""
-		select {
-		case pages <- kindPage{k, page}:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := visit(page); err != nil {
+			return err
 		}
 	}
 	if !last {

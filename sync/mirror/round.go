@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -16,27 +17,24 @@ import (
 type round struct {
 	m      *Mirror
 	tx     store.Tx
+	state  store.Source // before the round
 	plan   plan
 	report *Report
 	now    time.Time
 
-	// seen are the objects that a full read has brought so far. The first time
-	// an object comes it replaces what is stored, since a property that was
-	// never set is simply absent; after that it is merged like a change.
-	seen map[graph.Kind]map[string]bool
-	// unknown counts broken objects of a full read that do not even have an id:
-	// nobody may be taken for vanished then, for she may be one of them.
-	unknown map[graph.Kind]int
-	links   map[graph.Kind]string
+	// broken are the collections with objects that could not be understood,
+	// blind those of them of which nobody may be taken for vanished for it.
+	broken, blind map[graph.Kind]bool
+	links         map[graph.Kind]string
 }
 
-func newRound(m *Mirror, tx store.Tx, p plan, report *Report) *round {
+func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report) *round {
 	report.Round = tx.Round()
-	report.FullUsers, report.FullGroups = p.full[graph.Users], p.full[graph.Groups]
+	report.FullUsers = report.FullUsers || p.full[graph.Users]
+	report.FullGroups = report.FullGroups || p.full[graph.Groups]
 	return &round{
-		m: m, tx: tx, plan: p, report: report, now: time.Now(),
-		seen:    map[graph.Kind]map[string]bool{graph.Users: {}, graph.Groups: {}},
-		unknown: make(map[graph.Kind]int), links: make(map[graph.Kind]string),
+		m: m, tx: tx, state: state, plan: p, report: report, now: time.Now(),
+		broken: make(map[graph.Kind]bool), blind: make(map[graph.Kind]bool), links: make(map[graph.Kind]string),
 	}
 }
 
@@ -56,13 +54,11 @@ func (r *round) begin() error {
 func (r *round) apply(kp kindPage) error {
 	for i := range kp.page.Changes {
 		if err := r.change(kp.kind, &kp.page.Changes[i]); err != nil {
-			return err
+			return fmt.Errorf("storing a page of %s: %w", kp.kind, err)
 		}
 	}
-	for _, b := range kp.page.Broken {
-		if err := r.broken(kp.kind, b); err != nil {
-			return err
-		}
+	if err := r.allBroken(kp); err != nil {
+		return fmt.Errorf("storing a page of %s: %w", kp.kind, err)
 	}
 	if kp.page.DeltaLink != "" {
 		r.links[kp.kind] = kp.page.DeltaLink
@@ -73,22 +69,44 @@ func (r *round) apply(kp kindPage) error {
 }
 
 func (r *round) change(k graph.Kind, c *graph.Change) error {
-	kind, tally := storeKind(k), r.report.tally(k)
+	if c.ID != strings.ToLower(c.ID) {
+		// Ids are GUIDs in lower case. One that differs in case only would be a
+		// second person with the first one's name.
+		r.report.Broken++
+		r.m.log.Error("object with an id in capitals is left out", "collection", k, "id", c.ID)
+		return nil
+	}
 	if c.Removed != "" {
-		changed, err := r.tx.Remove(kind, c.ID, store.Removal{At: r.now, Reason: c.Removed})
+		changed, err := r.tx.Remove(storeKind(k), c.ID, store.Removal{At: r.now, Reason: c.Removed})
 		if changed {
-			tally.Removed++
+			r.report.tally(k).Removed++
 		}
 		return err
 	}
+	if err := r.put(k, c); err != nil {
+		return err
+	}
+	return r.members(c, true)
+}
+
+// put merges an object onto what is stored of it. The first time that a full
+// read brings an object it replaces what is stored, since a property that was
+// never set, or no longer is, is simply absent then.
+func (r *round) put(k graph.Kind, c *graph.Change) error {
+	kind, tally := storeKind(k), r.report.tally(k)
 	old, known, err := r.tx.Object(kind, c.ID)
 	if err != nil {
 		return err
 	}
 	properties := old.Properties
-	if r.plan.full[k] && !r.seen[k][c.ID] {
-		r.seen[k][c.ID] = true
-		properties = nil
+	if r.plan.full[k] {
+		seen, err := r.tx.Seen(kind, c.ID)
+		if err != nil {
+			return err
+		}
+		if !seen {
+			properties = nil
+		}
 	}
 	merged, err := merge(properties, c.ID, c.Properties)
 	if err != nil {
@@ -103,13 +121,22 @@ func (r *round) change(k graph.Kind, c *graph.Change) error {
 	case changed:
 		tally.Added++
 	}
-	return r.members(c)
+	return nil
 }
 
 // members applies a group's entries of membership in their order.
-func (r *round) members(c *graph.Change) error {
+func (r *round) members(c *graph.Change, removals bool) error {
 	for _, member := range c.Members {
-		if member.Removed {
+		switch {
+		case !member.Removed:
+			changed, err := r.tx.Join(c.ID, member.ID, member.Type)
+			if err != nil {
+				return err
+			}
+			if changed {
+				r.report.Edges.Added++
+			}
+		case removals:
 			changed, err := r.tx.Leave(c.ID, member.ID)
 			if err != nil {
 				return err
@@ -117,37 +144,102 @@ func (r *round) members(c *graph.Change) error {
 			if changed {
 				r.report.Edges.Removed++
 			}
-			continue
-		}
-		changed, err := r.tx.Join(c.ID, member.ID, member.Type)
-		if err != nil {
-			return err
-		}
-		if changed {
-			r.report.Edges.Added++
 		}
 	}
 	return nil
 }
 
-// broken keeps what is stored of an object that could not be understood. In a
-// full read it must not be taken for one that has vanished.
-func (r *round) broken(k graph.Kind, b graph.BrokenObject) error {
+// allBroken notes a page's objects that could not be understood.
+func (r *round) allBroken(kp kindPage) error {
+	for _, b := range kp.page.Broken {
+		if err := r.brokenObject(kp.kind, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// brokenObject keeps what is stored of an object that could not be understood.
+// In a full read it must not be taken for one that has vanished: where it is
+// not known who it is, nobody is; and of a group it is not known which members
+// it still has.
+func (r *round) brokenObject(k graph.Kind, b graph.BrokenObject) error {
 	r.report.Broken++
+	r.broken[k] = true
+	r.m.log.Error("object can't be understood and keeps its last form", "collection", k, "id", b.ID, "why", b.Reason)
 	if !r.plan.full[k] {
 		return nil
 	}
-	old, known, err := r.tx.Object(storeKind(k), b.ID)
-	if b.ID == "" || err == nil && known && old.Removed == nil && k == graph.Groups {
-		// A group's memberships are not known to have been seen either.
-		r.unknown[k]++
+	if b.ID == "" {
+		r.blind[k] = true
 		return nil
 	}
+	old, known, err := r.tx.Object(storeKind(k), b.ID)
 	if err != nil || !known || old.Removed != nil {
 		return err
 	}
+	r.blind[k] = r.blind[k] || k == graph.Groups
 	_, err = r.tx.Put(storeKind(k), b.ID, old.Properties)
 	return err
+}
+
+// confirm reads a second time where a full read would take something away, and
+// takes back who was missing from the first: Graph has been seen to leave
+// people out of answers with status 200. Nothing but what was missing is taken
+// from it, for the cursor goes on from the first.
+func (r *round) confirm(ctx context.Context) error {
+	for _, k := range r.plan.kinds {
+		if !r.plan.full[k] || r.blind[k] {
+			continue
+		}
+		before, edges, err := r.tx.Unseen(storeKind(k))
+		if err != nil {
+			return fmt.Errorf("looking what is missing from a full read of %s: %w", k, err)
+		}
+		if before+edges == 0 {
+			continue
+		}
+		if err := r.m.eachPage(ctx, k, "", func(page *graph.Page) error { return r.applyMissing(kindPage{k, page}) }); err != nil {
+			return fmt.Errorf("confirming a full read: %w", err)
+		}
+		after, edgesAfter, err := r.tx.Unseen(storeKind(k))
+		if err != nil {
+			return fmt.Errorf("looking what is missing from a full read of %s: %w", k, err)
+		}
+		if found := before + edges - after - edgesAfter; found > 0 {
+			r.m.log.Error("full read left out what a second one has; both are taken together", "collection", k,
+				"objects", before-after, "memberships", edges-edgesAfter)
+			r.report.Missed += found
+		}
+	}
+	return nil
+}
+
+// applyMissing takes from a page what the full read has not seen.
+func (r *round) applyMissing(kp kindPage) error {
+	r.report.Pages++
+	for i := range kp.page.Changes {
+		if err := r.changeMissing(kp.kind, &kp.page.Changes[i]); err != nil {
+			return fmt.Errorf("storing a page of %s: %w", kp.kind, err)
+		}
+	}
+	return r.allBroken(kp)
+}
+
+func (r *round) changeMissing(k graph.Kind, c *graph.Change) error {
+	if c.Removed != "" || c.ID != strings.ToLower(c.ID) {
+		return nil
+	}
+	seen, err := r.tx.Seen(storeKind(k), c.ID)
+	if err != nil {
+		return err
+	}
+	if !seen {
+		if err := r.put(k, c); err != nil {
+			return err
+		}
+	}
+	return r.members(c, false)
 }
 
 // commit ends the full reads, keeps the cursors and makes the round durable.
@@ -158,11 +250,7 @@ func (r *round) commit() error {
 				return fmt.Errorf("ending a full read of %s: %w", k, err)
 			}
 		}
-		cursor := store.Cursor{Link: r.links[k], Fingerprint: r.m.question(k), At: r.now}
-		if r.unknown[k] > 0 {
-			cursor = store.Cursor{} // the next round reads in full again
-		}
-		if err := r.tx.SetCursor(storeKind(k), cursor); err != nil {
+		if err := r.tx.SetCursor(storeKind(k), r.cursor(k)); err != nil {
 			return fmt.Errorf("keeping a cursor: %w", err)
 		}
 	}
@@ -172,13 +260,25 @@ func (r *round) commit() error {
 	return nil
 }
 
+func (r *round) cursor(k graph.Kind) store.Cursor {
+	cursor := store.Cursor{Link: r.links[k], Fingerprint: r.m.question(k), At: r.now}
+	_, since := splitMark(r.state.Cursors[storeKind(k)].Fingerprint)
+	switch {
+	case r.broken[k]:
+		cursor.Fingerprint = mark(cursor.Fingerprint, r.now)
+	case !r.plan.full[k] && !since.IsZero():
+		cursor.Fingerprint = mark(cursor.Fingerprint, since)
+	}
+	return cursor
+}
+
 // endFull removes what the full read did not bring.
 func (r *round) endFull(k graph.Kind) error {
-	if n := r.unknown[k]; n > 0 {
-		r.m.log.Error("full read has objects that can't be understood; nothing is taken for removed", "collection", k, "objects", n)
-		return nil
+	if r.blind[k] {
+		r.m.log.Error("full read has objects that can't be told apart; nothing is taken for removed", "collection", k)
+		return r.tx.AbortFull(storeKind(k))
 	}
-	objects, edges, err := r.tx.EndFull(storeKind(k), store.Removal{At: r.now, Reason: "vanished"})
+	objects, edges, err := r.tx.EndFull(storeKind(k), store.Removal{At: r.now, Reason: vanished})
 	if err != nil {
 		return err
 	}
@@ -186,6 +286,9 @@ func (r *round) endFull(k graph.Kind) error {
 	r.report.Edges.Removed += edges
 	return nil
 }
+
+// vanished is the reason of a removal that no delta told.
+const vanished = "vanished"
 
 // merge gives the stored form of an object: its properties as a compact JSON
 // object, id first, the others by name. Null, and absence, mean not set.

@@ -33,6 +33,8 @@ const (
 	Held      Outcome = "held"
 	Frozen    Outcome = "frozen"
 	Failed    Outcome = "failed"
+	// RolledBack: an older generation was published again by order.
+	RolledBack Outcome = "rolled back"
 	// Approved: published, though the guard spoke against it, because somebody
 	// approved it.
 	Approved Outcome = "approved"
@@ -45,23 +47,41 @@ type Report struct {
 	Elapsed time.Duration
 	// FullUsers and FullGroups tell that a collection was read in full.
 	FullUsers, FullGroups bool
-	Pages                 int
+	// Requests counts what was asked of Graph, retries and logins apart.
+	Requests, Pages int
 	// What the pull changed in the store.
 	Users, Groups, Edges store.Tally
 	Broken               int // objects that could not be understood
 	Problems             int // values that could not be mapped
+	// Missed counts the objects and memberships that a full read left out and
+	// its confirmation had; Drift the objects that a full read found otherwise
+	// than deltas had told.
+	Missed, Drift int
 
 	Outcome Outcome
 	// Changes is what the snapshot changes against the one served before, by
 	// type; nil where none was sealed.
 	Changes *[directory.NumTypes]directory.Counts
-	Verdict Verdict   // of a held round
-	Since   time.Time // since when the source is held or frozen
-	Err     error     // of a failed round
+	Verdict Verdict // of a held or approved round
+	// HeldRound is the number by which a held round is approved.
+	HeldRound uint64
+	Since     time.Time // since when the source is held or frozen
+	By        string    // who approved, or ordered, what was published
+	// Diff is what a dry run would publish.
+	Diff *Diff
+	Err  error // of a failed round
 }
 
 // Full tells that something was read in full.
 func (r *Report) Full() bool { return r.FullUsers || r.FullGroups }
+
+// finish notes how the round ended.
+func (r *Report) finish(err error) {
+	r.Elapsed = time.Since(r.Started)
+	if err != nil {
+		r.Outcome, r.Err = Failed, err
+	}
+}
 
 func (r *Report) tally(k graph.Kind) *store.Tally {
 	if k == graph.Groups {
@@ -74,7 +94,8 @@ func (r *Report) tally(k graph.Kind) *store.Tally {
 func (r *Report) record(source string, served *directory.Snapshot) store.RoundRecord {
 	rec := store.RoundRecord{
 		Source: source, Round: r.Round, Started: r.Started, Elapsed: r.Elapsed, Full: r.Full(),
-		Users: r.Users, Groups: r.Groups, Edges: r.Edges, Pages: r.Pages, Outcome: string(r.Outcome),
+		Users: r.Users, Groups: r.Groups, Edges: r.Edges, Requests: r.Requests, Pages: r.Pages,
+		Outcome: string(r.Outcome), By: r.By, Drift: r.Drift,
 	}
 	if served != nil {
 		rec.Users.Present, rec.Groups.Present = served.Active(directory.User), served.Active(directory.Group)
@@ -161,7 +182,7 @@ func (k *statusKeeper) conclude(r *Report) {
 			return
 		case Held:
 			s.State = HeldState
-		case Frozen:
+		case Frozen, RolledBack:
 			s.State, s.Frozen = FrozenState, r.Since
 		default:
 			s.State = Current

@@ -1,0 +1,302 @@
+package mirror
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping"
+	"scimbridge/sync/store"
+)
+
+// A renderer puts stored objects into a draft.
+//
+// A user's manager is named as the tenant names her, whether she is served or
+// not: who names whom is not known without reading everybody, and the tenant
+// tells of each report when a manager goes.
+type renderer struct {
+	m       *Mirror
+	store   store.Store
+	current *directory.Snapshot // nil before the first publication
+	draft   *directory.Draft
+	report  *Report
+	now     time.Time
+	// all: everything is rendered, not only what changed. foreign: what is
+	// served came from another state, so that its memberships and resources
+	// have to be held against this one's.
+	all, foreign bool
+	// served are the ids of what is put, where foreign.
+	served map[string]bool
+
+	// Resources that were in no group so far, because they were not served:
+	// their memberships have to be joined from what is stored.
+	newUsers, newGroups []string
+}
+
+// render seals a snapshot of what is stored.
+func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.Snapshot, state store.Source, report *Report) (*directory.Snapshot, error) {
+	r := &renderer{m: m, store: s, current: current, draft: m.cfg.Picture.Draft(), report: report,
+		now: time.Now(), foreign: foreign(current, state), served: make(map[string]bool)}
+	defer r.draft.Discard()
+	if err := r.fill(ctx, state); err != nil {
+		return nil, err
+	}
+	sealed, err := r.draft.Seal(ctx, r.now, directory.Tag{Round: state.Round, Mapping: m.fingerprint(), Epoch: state.Epoch})
+	if err != nil {
+		return nil, err
+	}
+	report.Changes = &sealed.Diff().Counts
+	return sealed, nil
+}
+
+func (r *renderer) fill(ctx context.Context, state store.Source) error {
+	var since, edgesSince uint64
+	if r.current != nil && !r.foreign {
+		edgesSince = r.current.Tag().Round
+		if r.current.Tag().Mapping == r.m.fingerprint() {
+			since = edgesSince
+		}
+	}
+	r.all = since == 0
+	if err := r.objects(ctx, store.User, since, state.Users); err != nil {
+		return err
+	}
+	if err := r.objects(ctx, store.Group, since, state.Groups); err != nil {
+		return err
+	}
+	if err := r.edges(r.store.Edges(ctx, r.m.cfg.Name, edgesSince)); err != nil {
+		return err
+	}
+	if r.current == nil {
+		return nil
+	}
+	if err := r.rejoin(ctx); err != nil {
+		return err
+	}
+	r.expire()
+	if r.foreign {
+		return r.dropStrangers(ctx)
+	}
+	return nil
+}
+
+// objects renders a kind's objects that changed after a round. Where all are
+// read their number is known: a database can be damaged so that it gives fewer
+// without an error.
+func (r *renderer) objects(ctx context.Context, kind store.Kind, since uint64, present int) error {
+	n := 0
+	for obj, err := range r.store.Objects(ctx, r.m.cfg.Name, kind, since) {
+		if err == nil {
+			err = r.object(&obj)
+		}
+		if err != nil {
+			return err
+		}
+		if obj.Removed == nil {
+			n++
+		}
+	}
+	if r.all && n != present {
+		return fmt.Errorf("the state is damaged: it gives %d of %d %ss", n, present, kind)
+	}
+	return nil
+}
+
+// object puts an object, or takes it out.
+func (r *renderer) object(obj *store.Object) error {
+	var before directory.Resource
+	known := false
+	if r.current != nil {
+		before, known = r.current.ByID(obj.ID)
+	}
+	if obj.Kind == store.Group {
+		return r.group(obj, known)
+	}
+	in := false
+	if obj.Removed == nil {
+		var err error
+		if in, err = r.m.cfg.Scope.user(obj.Properties); err != nil {
+			return r.unfit(obj, err)
+		}
+	}
+	if !in && !r.kept(obj, before, known) {
+		r.draft.Remove(obj.ID)
+		return nil
+	}
+	if !in && known && before.Detached() && !r.all {
+		return nil // she stays as she went, or she would never go for good
+	}
+	rec, problems, err := r.m.cfg.Mapper.User(obj.Properties, !in)
+	if err != nil {
+		return r.unfit(obj, err)
+	}
+	rec.Detached = !in
+	if in && (!known || before.Detached()) {
+		r.newUsers = append(r.newUsers, obj.ID)
+	}
+	return r.put(obj, rec, problems)
+}
+
+func (r *renderer) group(obj *store.Object, known bool) error {
+	if obj.Removed != nil || !r.m.cfg.Scope.Groups {
+		r.draft.Remove(obj.ID)
+		return nil
+	}
+	rec, problems, err := r.m.cfg.Mapper.Group(obj.Properties)
+	if err != nil {
+		return r.unfit(obj, err)
+	}
+	if !known {
+		r.newGroups = append(r.newGroups, obj.ID)
+	}
+	return r.put(obj, rec, problems)
+}
+
+func (r *renderer) put(obj *store.Object, rec directory.Record, problems []mapping.Problem) error {
+	for _, p := range problems {
+		r.report.Problems++
+		r.m.log.Debug("value left out", "kind", obj.Kind, "id", obj.ID, "problem", p.String())
+	}
+	err := r.draft.Put(rec)
+	if errors.Is(err, directory.ErrRecord) {
+		return r.unfit(obj, err)
+	}
+	if err == nil && r.foreign {
+		r.served[obj.ID] = true
+	}
+	return err
+}
+
+// unfit passes over an object that can't be rendered: it is served as it was,
+// if it was, and costs nobody else the round.
+func (r *renderer) unfit(obj *store.Object, err error) error {
+	r.report.Problems++
+	r.m.log.Error("object can't be rendered and keeps its last form", "kind", obj.Kind, "id", obj.ID, "err", err)
+	r.served[obj.ID] = true
+	return nil
+}
+
+// kept says whether a user who is not in the directory any more is still
+// served as inactive: for a time after she went, so that platforms see her
+// deactivated before they see her gone.
+func (r *renderer) kept(obj *store.Object, before directory.Resource, known bool) bool {
+	keep := r.m.cfg.Scope.KeepRemoved
+	switch {
+	case keep <= 0:
+		return false
+	case known && before.Detached():
+		return r.now.Before(before.LastModified().Add(keep))
+	case known:
+		return true
+	}
+	// Where there is no picture any more the removed were in it, by all we know.
+	return r.current == nil && obj.Removed != nil && r.now.Before(obj.Removed.At.Add(keep))
+}
+
+func (r *renderer) edges(edges iter.Seq2[store.Edge, error]) error {
+	for e, err := range edges {
+		if err != nil {
+			return err
+		}
+		r.edge(e)
+	}
+	return nil
+}
+
+// edge joins or ends a membership. Devices, contacts and the like are no
+// resources of ours.
+func (r *renderer) edge(e store.Edge) {
+	switch {
+	case e.Removed:
+		r.draft.Leave(e.Group, e.Member)
+	case e.Type == "user" || e.Type == "group" || e.Type == "":
+		r.draft.Join(e.Group, e.Member)
+	}
+}
+
+// rejoin joins the memberships of those who were not served before.
+func (r *renderer) rejoin(ctx context.Context) error {
+	name := r.m.cfg.Name
+	for _, id := range append(r.newUsers, r.newGroups...) {
+		if err := r.edges(r.store.MemberOf(ctx, name, id)); err != nil {
+			return err
+		}
+	}
+	for _, id := range r.newGroups {
+		if err := r.edges(r.store.Members(ctx, name, id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expire takes out the removed users who were kept long enough.
+func (r *renderer) expire() {
+	for res := range r.current.Detached(directory.User) {
+		if !r.now.Before(res.LastModified().Add(r.m.cfg.Scope.KeepRemoved)) && !r.draft.Holds(res.ID()) {
+			r.draft.Remove(res.ID())
+		}
+	}
+}
+
+// dropStrangers takes out what is served and not stored: the state was lost,
+// and read anew it knows nothing of who went before.
+func (r *renderer) dropStrangers(ctx context.Context) error {
+	v := directory.NewView(r.current)
+	for t := range directory.Type(directory.NumTypes) {
+		for i := range v.Len(t) {
+			res := v.At(t, i)
+			if !r.served[res.ID()] {
+				r.draft.Remove(res.ID())
+			} else if err := r.dropStrangeMembers(ctx, res); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *renderer) dropStrangeMembers(ctx context.Context, res directory.Resource) error {
+	if res.Type() != directory.Group {
+		return nil
+	}
+	members := make(map[string]bool)
+	for e, err := range r.store.Members(ctx, r.m.cfg.Name, res.ID()) {
+		if err != nil {
+			return err
+		}
+		members[e.Member] = true
+	}
+	for element := range res.Elements() {
+		var member struct{ Value string }
+		if err := json.Unmarshal(element, &member); err != nil {
+			return fmt.Errorf("reading the members of group %s: %w", res.ID(), err)
+		}
+		if !members[member.Value] {
+			r.draft.Leave(res.ID(), member.Value)
+		}
+	}
+	return nil
+}
+
+// user says whether a user who is in the tenant is served.
+func (s *Scope) user(properties []byte) (bool, error) {
+	guest, disabled, err := traits(properties)
+	return (s.Guests || !guest) && (s.Disabled || !disabled), err
+}
+
+// traits are what the scope goes by.
+func traits(properties []byte) (guest, disabled bool, err error) {
+	var user struct {
+		AccountEnabled any `json:"accountEnabled"`
+		UserType       any `json:"userType"`
+	}
+	if err := json.Unmarshal(properties, &user); err != nil {
+		return false, false, fmt.Errorf("reading its properties: %w", err)
+	}
+	return user.UserType == "Guest", user.AccountEnabled == false, nil
+}
