@@ -41,7 +41,14 @@ func newNaive(schemas []schema.Schema, t directory.Type) *naive {
 			n.extensions = append(n.extensions, m)
 		}
 	}
-	n.attributes = append(n.attributes, map[string]any{"name": "schemas", "type": "string", "multiValued": true, "caseExact": false, "returned": "always"})
+	n.attributes = append(n.attributes, map[string]any{"name": "schemas", "type": "string", "multiValued": true, "caseExact": false, "returned": "always"},
+		map[string]any{"name": "meta", "type": "complex", "subAttributes": []any{ // RFC 7643 §3.1
+			map[string]any{"name": "resourceType", "type": "string", "caseExact": true},
+			map[string]any{"name": "created", "type": "dateTime"},
+			map[string]any{"name": "lastModified", "type": "dateTime"},
+			map[string]any{"name": "location", "type": "reference", "caseExact": true},
+			map[string]any{"name": "version", "type": "string", "caseExact": true},
+		}})
 	return n
 }
 

@@ -93,7 +93,7 @@ func (ta *typeAttributes) projected(name string, only bool) []*attribute {
 	if sameName(name, ta.core) {
 		var all []*attribute
 		for _, attr := range ta.top {
-			if attr.schema == ta.core {
+			if attr.schema == ta.core || attr.schema == "" { // common ones are part of it (RFC 7643 §3.1)
 				all = append(all, attr)
 			}
 		}

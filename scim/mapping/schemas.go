@@ -13,9 +13,11 @@ import (
 // the discovery resources themselves.
 //
 // They hold what can be rendered and nothing else, so a client that trusts them
-// asks for no attribute that never comes. The common attributes id, externalId
-// and meta are listed too: RFC 7643 §3.1 lets them go without saying, but
-// clients check what they receive against the schemas. Everything is readOnly
+// asks for no attribute that never comes. The common attributes id and externalId
+// are listed too: RFC 7643 §3.1 lets them go without saying, but clients check
+// what they receive against the schemas. The third, meta, is not, as in the
+// schemas of RFC 7643 §8.7.1: scim2-client makes a type of its own of a meta
+// that is listed, and then fails to fill it in. Everything is readOnly
 // (nothing can be written), "caseExact" is how filters compare, and the verified
 // errata of RFC 7643 are applied: 5368 (displayName of a group is required),
 // 8471 (groups.$ref names groups), 8472 (manager.value is case-exact).
@@ -25,11 +27,11 @@ func (m *Mapper) Schemas() []schema.Schema { return slices.Clone(m.schemas) }
 func schemas() []schema.Schema {
 	return []schema.Schema{
 		describe(UserSchema, "User", "A person's account, or another account of the directory that signs in.",
-			slices.Concat(commonBefore(), userAttributes(), commonAfter())),
+			slices.Concat(common(), userAttributes())),
 		describe(EnterpriseUserSchema, "EnterpriseUser", "What an organization records about a person.", enterpriseAttributes()),
 		describe(EntraUserSchema, "EntraUser", "What Microsoft Entra ID holds of a user beyond SCIM's own schemas.", entraUserAttributes()),
 		describe(GroupSchema, "Group", "A group of users and groups.",
-			slices.Concat(commonBefore(), groupAttributes(), commonAfter())),
+			slices.Concat(common(), groupAttributes())),
 		describe(EntraGroupSchema, "EntraGroup", "What Microsoft Entra ID holds of a group beyond SCIM's own schema.", entraGroupAttributes()),
 		describe(providerConfigSchema, "ServiceProviderConfig", "What the service provider can do.", providerConfigAttributes()),
 		describe(resourceTypeSchema, "ResourceType", "A type of resource, its endpoint and its schemas.", resourceTypeAttributes()),
@@ -133,23 +135,12 @@ func (d definition) uniqueness() schema.AttributeUniqueness {
 	return schema.AttributeUniquenessNone()
 }
 
-// commonBefore gives the common attributes that come first in a resource.
-func commonBefore() []definition {
+// common gives the common attributes that the schemas list.
+func common() []definition {
 	return []definition{
 		{name: "id", description: "The resource's identifier: the object id in Microsoft Entra ID. It never changes.", required: true, exact: true, unique: true, always: true},
 		{name: "externalId", description: "The identifier by which the importing side knows the resource, where the mapping gives one.", exact: true},
 	}
-}
-
-// commonAfter gives the common attribute that comes last in a resource.
-func commonAfter() []definition {
-	return []definition{{name: "meta", description: "What the service provider records about the resource.", kind: complexKind, sub: []definition{
-		{name: "resourceType", description: "The name of the resource type.", exact: true},
-		{name: "created", description: "When the object was made.", kind: dateTimeKind},
-		{name: "lastModified", description: "When the last change to what is returned of the resource became visible in this endpoint.", kind: dateTimeKind},
-		{name: "location", description: "The URI of the resource.", kind: referenceKind, refs: uri},
-		{name: "version", description: "The entity tag of the resource's present form.", exact: true},
-	}}}
 }
 
 // The kinds of target of references.
