@@ -139,6 +139,7 @@ func TestBadFilesAreRefusedWithPlaceAndMend(t *testing.T) {
 		"unknown-key":           `@unknown-key.yaml:9: sources[0].intervall: the key is unknown; did you mean interval?`,
 		"unknown-top":           `@unknown-top.yaml:9: source: the key is unknown; did you mean sources?`,
 		"utf-16":                `@utf-16.yaml:1: the file is in UTF-16; save it as UTF-8`,
+		"trusted-proxies-empty": `@trusted-proxies-empty.yaml:2: scim.trusted_proxies: the list is empty; write the proxies' addresses, or remove the key to trust none`,
 		"value-for-list":        `@value-for-list.yaml:5: scim.clients[0].allow: there is a single value where a list belongs; put a '-' before each entry, or write [a, b]`,
 		"value-for-section":     `@value-for-section.yaml:9: log: there is a single value where a section belongs; write its keys under it, one per line`,
 		"variable-open":         `@variable-open.yaml:5: state.directory: "${HOME" is no environment variable; write ${NAME}`,

@@ -35,6 +35,9 @@ func (l *loader) within(path string, n, low, high int) {
 }
 
 func (l *loader) checkSCIM(s *SCIM) {
+	if l.given("scim.trusted_proxies") && len(s.TrustedProxies) == 0 {
+		l.fault("scim.trusted_proxies", "the list is empty", "write the proxies' addresses, or remove the key to trust none")
+	}
 	if s.TLS != nil {
 		l.checkTLS(s.TLS)
 	}

@@ -76,6 +76,14 @@ type SCIM struct {
 	// on the loopback address or behind a proxy; elsewhere that is a warning.
 	TLS *TLS `yaml:"tls,omitempty"`
 
+	// TrustedProxies are the addresses of proxies in front of the endpoint:
+	// networks and plain addresses. A request from one of them counts as coming
+	// from the last address in its X-Forwarded-For that is not among them; so
+	// clients[].allow and the slowing of wrong credentials work on the real
+	// address. The peer of a Unix socket counts as 127.0.0.1. Default: none, and
+	// the header is not looked at. An empty list is a fault.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies,omitempty"`
+
 	// PageSize is how many resources a page of a list has.
 	PageSize PageSize `yaml:"page_size"`
 

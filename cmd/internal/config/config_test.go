@@ -230,6 +230,9 @@ func TestAddressesAllowThemselvesAndNetworks(t *testing.T) {
 	for _, p := range []string{"203.0.113.0/24", "203.0.113.7/32", "2001:db8::/32", "192.0.2.1/32"} {
 		want = append(want, netip.MustParsePrefix(p))
 	}
+	if proxies := load(t, with(t, "scim: {trusted_proxies: [203.0.113.0/24, 203.0.113.7, '2001:db8::/32', '::ffff:192.0.2.1']}")).SCIM.TrustedProxies; !slices.Equal(proxies, want) {
+		t.Errorf("trusted proxies are %v, want %v", proxies, want)
+	}
 	if !slices.Equal(cfg.SCIM.Clients[0].Allow, want) {
 		t.Errorf("got %v, want %v", cfg.SCIM.Clients[0].Allow, want)
 	}

@@ -51,7 +51,7 @@ type Daemon struct {
 	opts    Options
 	log     *slog.Logger
 	started time.Time
-	level   *slog.LevelVar
+	logs    logSwitch
 
 	// Long-lived parts, made by New.
 	store         *store.DB
@@ -69,7 +69,8 @@ type Daemon struct {
 	// gen is what serves now.
 	gen atomic.Pointer[generation]
 
-	reloads reloadStatus
+	reloads  reloadStatus
+	endpoint *endpoint
 
 	// reloading is held by whoever changes the generation; it guards what
 	// follows.
@@ -85,17 +86,18 @@ type Daemon struct {
 // The error is config.Faults where the file is at fault.
 func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	d := &Daemon{
-		opts: opts, log: opts.Log, started: time.Now(), level: new(slog.LevelVar),
+		opts: opts, log: opts.Log, started: time.Now(),
 		sessions: scim.NewSessions(), sources: make(map[string]*source), serveErr: make(chan error, 2),
 	}
+	d.endpoint = newEndpoint(func() *generation { return d.gen.Load() })
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	cfg, err := config.Load(opts.ConfigFile)
 	if err != nil {
 		return nil, err
 	}
-	d.level.Set(cfg.Log.Level)
+	d.logs.set(cfg.Log)
 	if d.log == nil {
-		d.log = NewLogger(os.Stderr, string(cfg.Log.Format), d.level)
+		d.log = newLogger(os.Stderr, &d.logs, journalSend())
 	}
 	defer func() {
 		if err != nil {
@@ -116,10 +118,15 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if d.key, err = cursorKey(filepath.Join(dir, "cursor.key")); err != nil {
 		return nil, err
 	}
-	if d.scimListener, err = listen(cfg.SCIM.Listen, "scim"); err != nil {
+	passed, err := passedSockets()
+	if err != nil {
+		return nil, err
+	}
+	defer passed.close()
+	if d.scimListener, err = listen(cfg.SCIM.Listen, "scim", passed); err != nil {
 		return nil, cfg.Fault("scim.listen", err.Error(), "choose an address that is free and belongs to this machine")
 	}
-	if d.adminListener, err = listen(cfg.Admin.Listen, "admin"); err != nil {
+	if d.adminListener, err = listen(cfg.Admin.Listen, "admin", passed); err != nil {
 		return nil, cfg.Fault("admin.listen", err.Error(), "choose an address that is free and belongs to this machine")
 	}
 	d.reloading.Lock()
@@ -156,15 +163,17 @@ func (d *Daemon) AdminAddr() net.Addr { return d.adminListener.Addr() }
 
 // Start serves and mirrors, until Stop.
 func (d *Daemon) Start() {
+	errorLog := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	d.scimServer = &http.Server{
-		Handler: http.HandlerFunc(d.serveSCIM), TLSConfig: d.tlsConfig(),
+		Handler: d.endpoint, TLSConfig: d.tlsConfig(), ConnState: d.endpoint.conns.state,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: 64 << 10, ErrorLog: errorLog,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: stallTime, SendPingTimeout: stallTime},
 	}
 	d.adminServer = &http.Server{
 		Handler:           admin.New(admin.Config{Backend: d, Log: d.log}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: 64 << 10, ErrorLog: errorLog,
 	}
 	serve := func(what string, f func() error) {
 		d.running.Go(func() {
@@ -174,10 +183,11 @@ func (d *Daemon) Start() {
 		})
 	}
 	serve("SCIM", func() error {
+		l := d.endpoint.conns.listen(d.scimListener)
 		if d.gen.Load().tls != nil {
-			return d.scimServer.ServeTLS(d.scimListener, "", "")
+			return d.scimServer.ServeTLS(l, "", "")
 		}
-		return d.scimServer.Serve(d.scimListener)
+		return d.scimServer.Serve(l)
 	})
 	serve("the administrator", func() error { return d.adminServer.Serve(d.adminListener) })
 	d.reloading.Lock()
@@ -186,7 +196,7 @@ func (d *Daemon) Start() {
 		s.start(d.ctx)
 	}
 	d.log.Info("serving", "scim", d.scimListener.Addr().String(), "admin", d.adminListener.Addr().String(),
-		"public_url", d.publicURL(d.gen.Load().cfg), "version", d.opts.Version)
+		"public_url", d.gen.Load().cfg.SCIM.PublicURL, "version", d.opts.Version)
 }
 
 // Run starts the daemon, tells systemd, reloads when files change or reload
@@ -196,6 +206,12 @@ func (d *Daemon) Run(ctx context.Context, reload <-chan os.Signal) error {
 	notify("READY=1\nSTATUS=" + d.summary())
 	ticker := time.NewTicker(10 * time.Second)
 	defer ticker.Stop()
+	var beat <-chan time.Time // never, where systemd does not ask
+	if interval := watchdogInterval(); interval > 0 {
+		watchdog := time.NewTicker(interval)
+		defer watchdog.Stop()
+		beat = watchdog.C
+	}
 	var err error
 	for done := false; !done; {
 		select {
@@ -210,14 +226,20 @@ func (d *Daemon) Run(ctx context.Context, reload <-chan os.Signal) error {
 			_ = d.Reload(ctx) // it told the log and the status
 		case <-ticker.C:
 			notify("STATUS=" + d.summary())
+		case <-beat:
+			if name := d.stuck(time.Now()); name != "" {
+				d.log.Error("source does not move any more; the watchdog is not told that all is well", "source", name)
+				break
+			}
+			notify("WATCHDOG=1")
 		}
 	}
-	notify("STOPPING=1")
+	notify("STOPPING=1\nSTATUS=ending requests")
 	return errors.Join(err, d.Stop())
 }
 
 // stopTime bounds how long Stop waits for requests that are under way.
-const stopTime = 10 * time.Second
+const stopTime = 20 * time.Second
 
 // Stop ends everything: no new requests, those under way to their end, rounds
 // cut off where they are, which loses nothing. It may be called again.
@@ -231,22 +253,28 @@ func (d *Daemon) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	d.cancel()
-	var errs []error
-	for _, s := range []*http.Server{d.scimServer, d.adminServer} {
-		if s == nil {
-			continue
-		}
-		if err := s.Shutdown(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("ending requests: %w", err))
-			s.Close()
-		}
-	}
+	// Rounds end before requests do: an order of the administrator waits for
+	// one, and its request would wait with it.
 	for _, s := range d.sources {
 		s.stop()
 	}
+	var ending sync.WaitGroup
+	faults := make([]error, 2)
+	for i, s := range []*http.Server{d.scimServer, d.adminServer} {
+		if s == nil {
+			continue
+		}
+		ending.Go(func() {
+			if err := s.Shutdown(ctx); err != nil {
+				faults[i] = fmt.Errorf("ending requests: %w", err)
+				s.Close()
+			}
+		})
+	}
+	ending.Wait()
 	d.running.Wait()
 	d.log.Info("stopped")
-	return errors.Join(append(errs, d.close())...)
+	return errors.Join(append(faults, d.close())...)
 }
 
 // close lets go of what New opened.
@@ -268,8 +296,4 @@ func (d *Daemon) close() error {
 		errs = append(errs, d.store.Close())
 	}
 	return errors.Join(errs...)
-}
-
-func (d *Daemon) serveSCIM(w http.ResponseWriter, r *http.Request) {
-	d.gen.Load().handler.ServeHTTP(w, r)
 }

@@ -94,6 +94,9 @@ func (d *Daemon) reload(ctx context.Context) error {
 		return faults
 	}
 	if err := d.load(ctx, cfg); err != nil {
+		// Any file of the refused configuration is worth another try when it
+		// changes.
+		d.watcher.AddFiles(cfg.Inputs())
 		return err
 	}
 	d.watcher.SetFiles(cfg.Inputs())
@@ -131,25 +134,32 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("making the endpoint: %w", err)
 	}
-	next, err := d.buildSources(ctx, cfg, mapper, publicURL)
-	if err != nil {
+	b := &build{d: d, cfg: cfg, mapper: mapper, shelf: shelf{publicURL, cfg.State.KeepGenerations}}
+	if err := b.sources(ctx); err != nil {
+		b.undo()
 		return err
 	}
-	gen.sources = next
+	gen.sources = b.next
 
 	// From here on nothing fails.
-	d.level.Set(cfg.Log.Level)
-	for name, old := range d.sources {
-		if next[name] != old {
-			old.stop()
+	d.logs.set(cfg.Log)
+	old := d.sources
+	for name, s := range old {
+		if b.next[name] != s {
+			s.stop()
 		}
 	}
 	started := d.gen.Load() != nil
-	d.sources = next
-	d.library.SetPictures(pictures(cfg, next))
+	d.sources = b.next
+	d.library.SetPictures(pictures(cfg, b.next))
 	d.gen.Store(gen)
+	for name, s := range old {
+		if n := b.next[name]; n == nil || n.picture != s.picture {
+			s.picture.Close() // only forbids it to write
+		}
+	}
 	if started {
-		for _, s := range next {
+		for _, s := range b.next {
 			s.start(d.ctx)
 		}
 	}
@@ -208,6 +218,9 @@ func clients(cfg *config.Config) []scim.Client {
 		}
 		if c.Basic != nil {
 			client.Basic = &scim.Basic{Username: c.Basic.Username, Password: c.Basic.PasswordFile.SHA256.Sum()}
+		}
+		if c.OAuth2 != nil {
+			client.OAuth2 = &scim.OAuth2{ClientID: c.OAuth2.ClientID, Secret: c.OAuth2.ClientSecretFile.SHA256.Sum()}
 		}
 		all = append(all, client)
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,43 +17,78 @@ import (
 	"scimbridge/cmd/internal/config"
 )
 
-// listen binds a listener. name is that of the socket where systemd passes it
-// (FileDescriptorName=), needed only where it passes several.
-func listen(l config.Listen, name string) (net.Listener, error) {
-	switch l.Network {
-	case "systemd":
-		return activated(name)
-	case "unix":
-		// A socket file that nobody listens on is left from before a crash.
-		if conn, err := net.DialTimeout("unix", l.Address, time.Second); err == nil {
-			conn.Close()
-			return nil, fmt.Errorf("another process listens on %s", l.Address)
-		} else if info, err := os.Stat(l.Address); err == nil && info.Mode()&fs.ModeSocket != 0 {
-			if err := os.Remove(l.Address); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return net.Listen(l.Network, l.Address)
-}
+// sockets are the listeners that systemd passed and nobody took yet: name
+// (FileDescriptorName=) -> listeners. They can be had from the environment only
+// once.
+type sockets map[string][]net.Listener
 
-// activated gives the socket that systemd passed under a name.
-func activated(name string) (net.Listener, error) {
-	sockets, err := activation.ListenersWithNames()
+// passedSockets takes the sockets that systemd passed.
+func passedSockets() (sockets, error) {
+	byName, err := activation.ListenersWithNames()
 	if err != nil {
 		return nil, fmt.Errorf("taking sockets from systemd: %w", err)
 	}
-	if named := sockets[name]; len(named) == 1 {
+	return byName, nil
+}
+
+// take gives the socket of a name. Where systemd passed one alone its name does
+// not matter.
+func (s sockets) take(name string) (net.Listener, error) {
+	if named := s[name]; len(named) > 0 && named[0] != nil {
+		delete(s, name)
 		return named[0], nil
 	}
-	if len(sockets) == 1 {
-		for _, all := range sockets {
-			if len(all) == 1 {
+	if len(s) == 1 {
+		for other, all := range s {
+			if len(all) == 1 && all[0] != nil && other != "scim" && other != "admin" {
+				delete(s, other)
 				return all[0], nil
 			}
 		}
 	}
 	return nil, errors.New("systemd passed no socket named " + name + "; the socket unit needs FileDescriptorName=" + name)
+}
+
+// close lets go of what nobody took.
+func (s sockets) close() {
+	for _, all := range s {
+		for _, l := range slices.DeleteFunc(all, func(l net.Listener) bool { return l == nil }) {
+			l.Close()
+		}
+	}
+}
+
+// listen binds a listener, or takes it from what systemd passed.
+func listen(l config.Listen, name string, passed sockets) (net.Listener, error) {
+	switch l.Network {
+	case "systemd":
+		return passed.take(name)
+	case "unix":
+		return listenUnix(l.Address)
+	}
+	return net.Listen(l.Network, l.Address)
+}
+
+// listenUnix binds a Unix socket for owner and group, in the place of one that
+// is left from before a crash.
+func listenUnix(path string) (net.Listener, error) {
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("another process listens on %s", path)
+	} else if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // notify tells systemd, where it started us; elsewhere it does nothing.

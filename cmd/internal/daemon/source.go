@@ -1,11 +1,15 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync"
+	"time"
 
 	"scimbridge/cmd/internal/config"
 	"scimbridge/scim/directory"
@@ -20,7 +24,9 @@ type source struct {
 	name    string
 	cfg     config.Source // zero for one that is no longer in the file
 	mapping string        // fingerprint of its mapping
+	shelf   shelf         // where its picture lies
 	picture *directory.Picture
+	tenant  string         // its id; empty where nothing is pulled
 	client  *graph.Client  // nil where nothing is pulled
 	mirror  *mirror.Mirror // likewise
 	state   string         // why nothing is pulled, in the words of the status
@@ -28,8 +34,19 @@ type source struct {
 	// imported tells that the source has been served before.
 	imported bool
 
-	cancel context.CancelFunc
-	done   chan struct{}
+	pulse pulse // of the mirror's loop, for the watchdog
+
+	mu     sync.Mutex
+	ctx    context.Context    // of the loop and of every order; nil: not running
+	cancel context.CancelFunc // likewise
+	busy   sync.WaitGroup     // the loop, and orders under way
+}
+
+// A shelf is what a picture is opened with: two pictures that differ in it can't
+// be one.
+type shelf struct {
+	baseURL string
+	keep    int
 }
 
 // The states of a source without a mirror.
@@ -39,26 +56,61 @@ const (
 	stateLeft     = "no longer in the file"
 )
 
-// start has the mirror run, unless it does already.
+// errRetired is the answer to an order that comes while the source is replaced.
+var errRetired = errors.New("the source is not running at the moment: the daemon is starting, stopping or taking a new configuration; try again")
+
+// start has the mirror run and take orders, unless it does already.
 func (s *source) start(ctx context.Context) {
-	if s.mirror == nil || s.done != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mirror == nil || s.cancel != nil {
 		return
 	}
-	ctx, s.cancel = context.WithCancel(ctx)
-	s.done = make(chan struct{})
-	go func() {
-		defer close(s.done)
-		s.mirror.Run(ctx)
-	}()
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	running := s.ctx
+	s.busy.Go(func() { s.mirror.Run(running) })
 }
 
-// stop ends the mirror's round and waits for it.
+// stop cuts the mirror's round off, and orders under way, and waits until
+// nothing of the source writes any more. It may be started again.
 func (s *source) stop() {
-	if s.done != nil {
-		s.cancel()
-		<-s.done
-		s.done = nil
+	s.mu.Lock()
+	cancel := s.cancel
+	s.ctx, s.cancel = nil, nil
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		s.busy.Wait()
 	}
+}
+
+// running says whether the mirror's loop has been started and not stopped.
+func (s *source) running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cancel != nil
+}
+
+// order does something with the mirror on behalf of a person. It ends with the
+// source, too: a mirror that another one has replaced must not write.
+func (s *source) order(ctx context.Context, do func(context.Context) error) error {
+	s.mu.Lock()
+	if s.cancel == nil {
+		s.mu.Unlock()
+		return errRetired
+	}
+	running := s.ctx
+	s.busy.Add(1)
+	s.mu.Unlock()
+	defer s.busy.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(running, cancel)()
+	err := do(ctx)
+	if err != nil && running.Err() != nil {
+		return fmt.Errorf("%w: %w", errRetired, err)
+	}
+	return err
 }
 
 // picturesDir is where the pictures lie, each in a directory of its source's
@@ -67,100 +119,187 @@ func picturesDir(cfg *config.Config) string {
 	return filepath.Join(string(cfg.State.Directory), "pictures")
 }
 
-// buildSources makes the sources of a configuration. One that did not change
-// stays the one that runs. A source that is no longer in the file goes on being
-// served as it is, or everybody in it would be deprovisioned for an edit: to
-// drop it is a decision of its own.
-func (d *Daemon) buildSources(ctx context.Context, cfg *config.Config, mapper *mapping.Mapper, publicURL string) (map[string]*source, error) {
-	next := make(map[string]*source)
-	for i := range cfg.Sources {
-		sc := cfg.Sources[i]
-		s, err := d.buildSource(ctx, cfg, i, mapper, publicURL)
-		if err != nil {
-			return nil, err
-		}
-		next[sc.Name] = s
-	}
-	if err := d.leftSources(cfg, next, publicURL); err != nil {
-		return nil, err
-	}
-	return next, nil
+// A build is the making of the sources of a configuration. Until it is taken
+// into service it can be undone.
+type build struct {
+	d       *Daemon
+	cfg     *config.Config
+	mapper  *mapping.Mapper
+	shelf   shelf
+	next    map[string]*source
+	opened  []*directory.Picture
+	stopped []*source // running ones that had to let go of their picture
 }
 
-// leftSources adds the sources that are no longer in the file.
-func (d *Daemon) leftSources(cfg *config.Config, next map[string]*source, publicURL string) error {
-	left, err := os.ReadDir(picturesDir(cfg))
+// sources makes the sources of a configuration. One that did not change stays
+// the one that runs. A source that is no longer in the file goes on being served
+// as it is, or everybody in it would be deprovisioned for an edit: to drop it is
+// a decision of its own.
+//
+// What is most likely to fail comes first: settings, then credentials, and last
+// the opening of pictures, for which a source may have to be stopped.
+func (b *build) sources(ctx context.Context) error {
+	b.next = make(map[string]*source)
+	for i := range b.cfg.Sources {
+		s, err := b.source(ctx, i)
+		if err != nil {
+			return err
+		}
+		b.next[s.name] = s
+	}
+	if err := b.verify(ctx); err != nil {
+		return err
+	}
+	for i := range b.cfg.Sources {
+		s := b.next[b.cfg.Sources[i].Name]
+		if s.picture != nil {
+			continue // the one that runs
+		}
+		var err error
+		if s.picture, err = b.picture(s.name); err != nil {
+			return err
+		}
+		if s.client != nil {
+			s.mirror = mirror.New(mirrorConfig(b.cfg.Sources[i], s, b.mapper, b.d))
+		}
+	}
+	return b.left()
+}
+
+// undo lets go of what was made, and has those that were stopped go on.
+func (b *build) undo() {
+	for _, p := range b.opened {
+		p.Close() // only forbids it to write
+	}
+	for _, s := range b.stopped {
+		s.start(b.d.ctx)
+	}
+}
+
+// left adds the sources that are no longer in the file.
+func (b *build) left() error {
+	dirs, err := os.ReadDir(picturesDir(b.cfg))
 	if err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("looking for pictures: %w", err)
 	}
-	for _, dir := range left {
-		if next[dir.Name()] != nil || !dir.IsDir() {
+	for _, dir := range dirs {
+		name := dir.Name()
+		if b.next[name] != nil || !dir.IsDir() {
 			continue
 		}
-		p, err := d.openPicture(cfg, dir.Name(), publicURL)
+		old := b.d.sources[name]
+		if old != nil && old.state == stateLeft && old.shelf == b.shelf {
+			b.next[name] = old
+			continue
+		}
+		p, err := b.picture(name)
 		if err != nil {
 			return err
 		}
 		if p.Current() == nil {
 			continue
 		}
-		d.log.Warn("source is no longer in the configuration; its last picture stays served", "source", dir.Name(),
-			"mend", "put it back, or drop it with: scim-bridge approve --source "+dir.Name())
-		next[dir.Name()] = &source{name: dir.Name(), picture: p, state: stateLeft, imported: true}
+		b.d.log.Warn("source is no longer in the configuration; its last picture stays served", "source", name,
+			"mend", "put it back, or drop it with: scim-bridge approve --source "+name)
+		b.next[name] = &source{name: name, shelf: b.shelf, picture: p, state: stateLeft, imported: true}
 	}
 	return nil
 }
 
-func (d *Daemon) openPicture(cfg *config.Config, name, publicURL string) (*directory.Picture, error) {
-	if old := d.sources[name]; old != nil && d.gen.Load() != nil {
-		was := d.gen.Load().cfg
-		if d.publicURL(was) == publicURL && was.State.KeepGenerations == cfg.State.KeepGenerations {
+// picture gives the picture of a source: the one that is open, where it is as
+// the configuration wants it. Otherwise it is opened anew, and the source that
+// writes into it is stopped before: two writers would overwrite each other.
+func (b *build) picture(name string) (*directory.Picture, error) {
+	if old := b.d.sources[name]; old != nil {
+		if old.shelf == b.shelf {
 			return old.picture, nil
 		}
-		old.stop()
+		if old.running() {
+			old.stop()
+			b.stopped = append(b.stopped, old)
+		}
 	}
 	p, err := directory.Open(directory.Options{
-		Dir: filepath.Join(picturesDir(cfg), name), Source: name, BaseURL: publicURL,
-		Keep: cfg.State.KeepGenerations, Log: d.log,
+		Dir: filepath.Join(picturesDir(b.cfg), name), Source: name, BaseURL: b.shelf.baseURL,
+		Keep: b.shelf.keep, Log: b.d.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the picture of source %s: %w", name, err)
 	}
+	b.opened = append(b.opened, p)
 	return p, nil
 }
 
-func (d *Daemon) buildSource(ctx context.Context, cfg *config.Config, index int, mapper *mapping.Mapper, publicURL string) (*source, error) {
-	sc := cfg.Sources[index]
-	old := d.sources[sc.Name]
-	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == mapper.Fingerprint() && old.state != stateConsent {
+// source makes a source but for its picture and mirror, or gives the one that
+// runs where nothing of it changes.
+func (b *build) source(ctx context.Context, index int) (*source, error) {
+	sc := b.cfg.Sources[index]
+	fingerprint := b.mapper.Fingerprint()
+	old := b.d.sources[sc.Name]
+	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == fingerprint && old.shelf == b.shelf && old.state != stateConsent {
 		return old, nil
 	}
-	state, err := d.store.Source(ctx, sc.Name)
+	state, err := b.d.store.Source(ctx, sc.Name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the state of source %s: %w", sc.Name, err)
 	}
-	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: mapper.Fingerprint(), imported: state.Round > 0}
-	tenant := sc.TenantID
-	if tenant == "" {
-		tenant = state.Consent.TenantID
-	}
+	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: fingerprint, shelf: b.shelf, imported: state.Round > 0}
+	tenant := cmp.Or(sc.TenantID, state.Consent.TenantID)
 	switch {
 	case !sc.Enabled:
 		s.state = stateDisabled
 	case tenant == "":
 		s.state = stateConsent
 	default:
-		if s.client, err = d.graphClient(cfg, index, tenant, mapper); err != nil {
+		s.tenant = tenant
+		if s.client, err = b.d.graphClient(b.cfg, index, tenant, b.mapper); err != nil {
 			return nil, err
 		}
 	}
-	if s.picture, err = d.openPicture(cfg, sc.Name, publicURL); err != nil {
-		return nil, err
-	}
-	if s.client != nil {
-		s.mirror = mirror.New(mirrorConfig(sc, tenant, s, mapper, d))
-	}
 	return s, nil
+}
+
+// verifyTime bounds how long a reload waits for Microsoft's word on credentials.
+const verifyTime = 15 * time.Second
+
+// verify asks Microsoft for a token with every credential that is not the one in
+// use, so that a wrong secret is refused with the file and not found out when
+// the old one has gone. Where Microsoft can't be reached the configuration is
+// taken all the same. At the start there is nothing to keep, and nothing is
+// asked.
+func (b *build) verify(ctx context.Context) error {
+	if b.d.gen.Load() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyTime)
+	defer cancel()
+	for i := range b.cfg.Sources {
+		sc := b.cfg.Sources[i]
+		s, old := b.next[sc.Name], b.d.sources[sc.Name]
+		if s == old || s.client == nil || old != nil && old.client != nil && old.tenant == s.tenant && sameLogin(old.cfg, s.cfg) {
+			continue
+		}
+		_, err := s.client.Claims(ctx)
+		switch {
+		case err == nil, errors.Is(err, graph.ErrOpaque):
+		case errors.Is(err, graph.ErrCredentials), errors.Is(err, graph.ErrPermission):
+			return b.cfg.Fault(fmt.Sprintf("sources[%d]", i), "Microsoft refuses the credential: "+err.Error(), "put the right one into its file, or the old one back")
+		default:
+			b.d.log.Warn("credential could not be verified", "source", sc.Name, "err", err)
+		}
+	}
+	return nil
+}
+
+// sameLogin says whether two settings of a source lead to the same token.
+func sameLogin(a, b config.Source) bool {
+	login := func(s config.Source) config.Source {
+		return config.Source{
+			ClientID: s.ClientID, ClientSecretFile: s.ClientSecretFile, CertificateFile: s.CertificateFile, PrivateKeyFile: s.PrivateKeyFile,
+			FederatedTokenFile: s.FederatedTokenFile, ManagedIdentity: s.ManagedIdentity, LoginURL: s.LoginURL, GraphURL: s.GraphURL,
+		}
+	}
+	return reflect.DeepEqual(login(a), login(b))
 }
 
 // withoutLines drops the places in the file, which are not worth a restart of
@@ -201,14 +340,14 @@ func credential(sc config.Source) (graph.Credential, error) {
 	case sc.FederatedTokenFile != "":
 		return graph.FederatedToken(sc.FederatedTokenFile), nil
 	case sc.ManagedIdentity != nil:
-		return nil, fmt.Errorf("managed_identity is not available in this version")
+		return graph.ManagedIdentity{ClientID: sc.ManagedIdentity.ClientID}, nil
 	}
 	return graph.ClientSecret(sc.ClientSecretFile.Secret.Reveal()), nil
 }
 
-func mirrorConfig(sc config.Source, tenant string, s *source, mapper *mapping.Mapper, d *Daemon) mirror.Config {
+func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon) mirror.Config {
 	return mirror.Config{
-		Name: sc.Name, Tenant: tenant, Graph: s.client, Store: d.store, Picture: s.picture, Mapper: mapper,
+		Name: sc.Name, Tenant: s.tenant, Graph: s.client, Store: d.store, Picture: s.picture, Mapper: mapper,
 		Interval: sc.Interval, FullEvery: sc.FullEvery,
 		Scope: mirror.Scope{
 			Groups: sc.Groups.Enabled, Guests: sc.Users.Guests, Disabled: sc.Users.Disabled, KeepRemoved: sc.Users.KeepRemoved,
