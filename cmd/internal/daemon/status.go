@@ -97,80 +97,80 @@ func (d *Daemon) summary() string {
 	return strings.Join(parts, "; ")
 }
 
-// mirrorOf gives the mirror of a source.
-func (d *Daemon) mirrorOf(name string) (*mirror.Mirror, error) {
-	s := d.gen.Load().sources[name]
+// order has a source's mirror do something on behalf of a person.
+func (d *Daemon) order(ctx context.Context, name string, do func(context.Context, *mirror.Mirror) (mirror.Report, error)) (admin.Round, error) {
+	sources := d.gen.Load().sources
+	s := sources[name]
 	switch {
 	case s == nil:
-		return nil, fmt.Errorf("%w: there is no source %q; there are: %s", admin.ErrNoSource, name,
-			strings.Join(slices.Sorted(maps.Keys(d.gen.Load().sources)), ", "))
+		return admin.Round{}, fmt.Errorf("%w: there is no source %q; there are: %s", admin.ErrNoSource, name,
+			strings.Join(slices.Sorted(maps.Keys(sources)), ", "))
 	case s.mirror == nil:
-		return nil, fmt.Errorf("source %s is not pulled: %s", name, s.state)
+		return admin.Round{}, fmt.Errorf("source %s is not pulled: %s", name, s.state)
 	}
-	return s.mirror, nil
+	var report mirror.Report
+	err := s.order(ctx, func(ctx context.Context) (err error) {
+		report, err = do(ctx, s.mirror)
+		return err
+	})
+	return round(report), err
 }
 
 // Sync does a round of a source now.
 func (d *Daemon) Sync(ctx context.Context, name string, full bool) (admin.Round, error) {
-	m, err := d.mirrorOf(name)
-	if err != nil {
-		return admin.Round{}, err
-	}
-	report, err := m.Refresh(ctx, mirror.Options{Full: full})
-	return round(report), err
+	return d.order(ctx, name, func(ctx context.Context, m *mirror.Mirror) (mirror.Report, error) {
+		return m.Refresh(ctx, mirror.Options{Full: full})
+	})
 }
 
 // Approve lets a held round through. For a source that is no longer in the
 // file it drops what is served of it.
 func (d *Daemon) Approve(ctx context.Context, name string, number uint64, by string) (admin.Round, error) {
 	if s := d.gen.Load().sources[name]; s != nil && s.state == stateLeft {
-		return admin.Round{Outcome: "dropped"}, d.drop(ctx, s, by)
+		return admin.Round{Outcome: "dropped"}, d.drop(ctx, name, by)
 	}
-	m, err := d.mirrorOf(name)
-	if err != nil {
-		return admin.Round{}, err
-	}
-	report, err := m.Approve(ctx, number, by)
-	return round(report), err
+	return d.order(ctx, name, func(ctx context.Context, m *mirror.Mirror) (mirror.Report, error) {
+		return m.Approve(ctx, number, by)
+	})
 }
 
 // drop forgets a source that is no longer in the file.
-func (d *Daemon) drop(ctx context.Context, s *source, by string) error {
+func (d *Daemon) drop(ctx context.Context, name, by string) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	d.log.Warn("source is dropped", "source", s.name, "by", by)
+	s := d.sources[name]
+	if s == nil || s.state != stateLeft {
+		return fmt.Errorf("source %s is in the file again; nothing was dropped", name)
+	}
+	d.log.Warn("source is dropped", "source", name, "by", by)
 	gen := *d.gen.Load()
 	gen.sources = maps.Clone(gen.sources)
-	delete(gen.sources, s.name)
+	delete(gen.sources, name)
 	d.sources = gen.sources
-	d.library.SetPictures(pictures(gen.cfg, gen.sources))
 	d.gen.Store(&gen)
-	if err := d.store.DropSource(ctx, s.name); err != nil {
+	d.library.SetPictures(pictures(gen.cfg, gen.sources))
+	if err := d.store.DropSource(ctx, name); err != nil {
 		return fmt.Errorf("forgetting the source: %w", err)
 	}
 	if err := s.picture.Close(); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(picturesDir(gen.cfg), s.name))
+	return os.RemoveAll(filepath.Join(picturesDir(gen.cfg), name))
 }
 
 // Freeze keeps serving a source's picture until Unfreeze.
 func (d *Daemon) Freeze(ctx context.Context, name string) error {
-	m, err := d.mirrorOf(name)
-	if err != nil {
-		return err
-	}
-	return m.Freeze(ctx)
+	_, err := d.order(ctx, name, func(ctx context.Context, m *mirror.Mirror) (mirror.Report, error) {
+		return mirror.Report{}, m.Freeze(ctx)
+	})
+	return err
 }
 
 // Unfreeze ends a freeze.
 func (d *Daemon) Unfreeze(ctx context.Context, name string) (admin.Round, error) {
-	m, err := d.mirrorOf(name)
-	if err != nil {
-		return admin.Round{}, err
-	}
-	report, err := m.Unfreeze(ctx)
-	return round(report), err
+	return d.order(ctx, name, func(ctx context.Context, m *mirror.Mirror) (mirror.Report, error) {
+		return m.Unfreeze(ctx)
+	})
 }
 
 func round(r mirror.Report) admin.Round {
