@@ -2,8 +2,13 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
+
+// ErrOpaque: the access token is none that can be read. It may be good all the
+// same.
+var ErrOpaque = errors.New("the access token cannot be read")
 
 // Claims are what an access token says of itself. They explain, and nothing more:
 // tokens are Graph's to read, and what is allowed is decided by Graph, request by
@@ -16,6 +21,7 @@ type Claims struct {
 }
 
 // Claims reads the access token in use. It asks for a token where there is none.
+// A token that is no JWT is [ErrOpaque].
 func (c *Client) Claims(ctx context.Context) (Claims, error) {
 	tok, err := c.tokens.get(ctx)
 	if err != nil {
@@ -23,7 +29,7 @@ func (c *Client) Claims(ctx context.Context) (Claims, error) {
 	}
 	var claims Claims
 	if err := readClaims(tok.value, &claims); err != nil {
-		return Claims{}, fmt.Errorf("reading the access token: %w", err)
+		return Claims{}, fmt.Errorf("%w: %w", ErrOpaque, err)
 	}
 	return claims, nil
 }
