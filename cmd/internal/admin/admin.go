@@ -10,14 +10,13 @@ package admin
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"scimbridge/scim/directory"
@@ -37,6 +36,44 @@ type Backend interface {
 	Approve(ctx context.Context, source string, round uint64, by string) (Round, error)
 	Freeze(ctx context.Context, source string) error
 	Unfreeze(ctx context.Context, source string) (Round, error)
+
+	// History gives a source's last rounds, the latest first.
+	History(ctx context.Context, source string, limit int) ([]PastRound, error)
+	// HeldChanges says what approving the held round would change, losses
+	// first, up to limit; omitted is how many more there are.
+	HeldChanges(ctx context.Context, source string, limit int) (changes []Change, omitted int, err error)
+	// Lookup finds the users and groups with an id, user name, e-mail address
+	// or display name.
+	Lookup(ctx context.Context, text string) ([]Found, error)
+	// ConfigYAML is the configuration in force, without secrets.
+	ConfigYAML() string
+	// PublicHost is the host by which browsers may call the listener besides
+	// localhost and addresses; empty: none.
+	PublicHost() string
+}
+
+// A PastRound is a line of a source's history.
+type PastRound struct {
+	Round         uint64
+	Started       time.Time
+	Elapsed       time.Duration
+	Outcome       string
+	Full          bool
+	Users, Groups int // served after it
+	Changed       int // objects and memberships that the pull changed
+	Pages         int
+	Error, By     string
+}
+
+// A Change is what becomes of one user or group.
+type Change struct {
+	Kind, Type, ID, Name, Why string
+}
+
+// A Found is a user or group, as it is served and as Microsoft gave it.
+type Found struct {
+	Source, ID, Name string
+	SCIM, Graph      string // indented JSON
 }
 
 // Status is how everything is. It is also what GET /api/v1/status gives.
@@ -55,8 +92,58 @@ type Status struct {
 	Reloads       uint64    `json:"reloads"`
 	FailedReloads uint64    `json:"failedReloads"`
 
-	Sources []SourceStatus `json:"sources"`
-	Clients []ClientStatus `json:"clients,omitempty"`
+	// ReloadHistory are the last reloads, the latest first.
+	ReloadHistory []ReloadStatus `json:"reloadHistory,omitempty"`
+
+	Sources     []SourceStatus     `json:"sources"`
+	Clients     []ClientStatus     `json:"clients,omitempty"`
+	Endpoint    EndpointStatus     `json:"endpoint"`
+	Credentials []CredentialStatus `json:"credentials,omitempty"`
+}
+
+// ReloadStatus is one reload.
+type ReloadStatus struct {
+	At      time.Time `json:"at"`
+	Error   string    `json:"error,omitempty"` // empty: it was taken
+	Changes string    `json:"changes,omitempty"`
+}
+
+// CredentialStatus is a certificate whose end is known.
+type CredentialStatus struct {
+	Name    string    `json:"name"`
+	Expires time.Time `json:"expires"`
+}
+
+// EndpointStatus is what the SCIM listener did since the start.
+type EndpointStatus struct {
+	InFlight     int64          `json:"inFlight"`
+	Connections  int            `json:"connections"`
+	Responses    map[int]uint64 `json:"responses"`    // by HTTP status; 0: broken off
+	AuthFailures uint64         `json:"authFailures"` // wrong credentials
+	Overloaded   uint64         `json:"overloaded"`   // refused, since too much was asked at once
+	Stalled      uint64         `json:"stalled"`      // connections cut, since the client did not read
+	Dropped      uint64         `json:"dropped"`      // idle connections closed to make room
+	Latency      Histogram      `json:"-"`
+}
+
+// A Histogram counts by upper bound, in seconds.
+type Histogram struct {
+	Count  uint64
+	Sum    float64
+	Within map[float64]uint64 // cumulative
+}
+
+// GraphStatus is what was asked of Microsoft since the source's configuration
+// was taken.
+type GraphStatus struct {
+	Requests  map[string]uint64 `json:"requests"` // by kind of answer
+	Retries   uint64            `json:"retries"`
+	Throttled time.Duration     `json:"throttledNanoseconds"` // waited because Microsoft asked for it
+	Pages     uint64            `json:"pages"`
+	Bytes     uint64            `json:"bytes"`
+	Units     uint64            `json:"resourceUnits"`
+	Clock     time.Duration     `json:"clockOffsetNanoseconds"` // Microsoft's minus ours
+	LastError string            `json:"lastError,omitempty"`
 }
 
 // SourceStatus is how a source is.
@@ -78,6 +165,14 @@ type SourceStatus struct {
 	Failures       int       `json:"failures,omitempty"`
 	Error          string    `json:"error,omitempty"`
 
+	RoundStarted time.Time         `json:"roundStarted,omitzero"`
+	Rounds       map[string]uint64 `json:"rounds,omitempty"` // by outcome
+	LastElapsed  time.Duration     `json:"lastElapsedNanoseconds,omitempty"`
+	Drift        uint64            `json:"drift,omitempty"`
+	Broken       int               `json:"broken,omitempty"`   // objects of the last round not understood
+	Problems     int               `json:"problems,omitempty"` // values of the last round not mapped
+	Graph        *GraphStatus      `json:"graph,omitempty"`    // nil: it is not pulled
+
 	HeldRound uint64    `json:"heldRound,omitempty"`
 	HeldSince time.Time `json:"heldSince,omitzero"`
 	Held      string    `json:"held,omitempty"` // why
@@ -91,7 +186,25 @@ type ClientStatus struct {
 	Failures    uint64    `json:"failures"`
 	LastRequest time.Time `json:"lastRequest,omitzero"`
 	Agent       string    `json:"agent,omitempty"`
+	// Imports are the lists read page by page, the latest first.
+	Imports []Import `json:"imports,omitempty"`
 }
+
+// An Import is a list that a client read page by page.
+type Import struct {
+	Endpoint    string    `json:"endpoint"`
+	Filtered    bool      `json:"filtered,omitempty"` // a part of the list only
+	Started     time.Time `json:"started"`
+	LastRequest time.Time `json:"lastRequest"`
+	Pages       int       `json:"pages"`
+	Resources   int       `json:"resources"`
+	Total       int       `json:"total"`
+	State       string    `json:"state"` // finished, under way, or broken off
+	View        string    `json:"view"`
+}
+
+// Duration is how long the import took so far.
+func (i Import) Duration() time.Duration { return i.LastRequest.Sub(i.Started) }
 
 // A Round is what a round did.
 type Round struct {
@@ -114,16 +227,27 @@ type Config struct {
 }
 
 type handler struct {
-	backend Backend
-	log     *slog.Logger
+	backend  Backend
+	log      *slog.Logger
+	sessions sessions
+	page     *template.Template
 }
 
 // New makes the listener's handler.
 func New(cfg Config) http.Handler {
-	h := &handler{backend: cfg.Backend, log: cfg.Log}
+	h := &handler{backend: cfg.Backend, log: cfg.Log, sessions: newSessions(), page: pageTemplate()}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.health)
 	mux.HandleFunc("GET /readyz", h.ready)
+	mux.Handle("GET /metrics", h.metrics())
+	mux.HandleFunc("GET /{$}", h.home)
+	mux.HandleFunc("GET /lookup", h.lookup)
+	mux.HandleFunc("GET /assets/{file}", asset)
+	mux.HandleFunc("POST /login", h.login)
+	mux.HandleFunc("POST /logout", h.logout)
 	mux.HandleFunc("GET /api/v1/status", h.status)
 	mux.HandleFunc("POST /api/v1/reload", h.reload)
 	mux.HandleFunc("POST /api/v1/sources/{source}/sync", h.sync)
@@ -131,28 +255,6 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("POST /api/v1/sources/{source}/freeze", h.freeze)
 	mux.HandleFunc("POST /api/v1/sources/{source}/unfreeze", h.unfreeze)
 	return h.protect(http.NewCrossOriginProtection().Handler(mux))
-}
-
-// protect asks for the token, but for the health checks, which tell nothing.
-func (h *handler) protect(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Cache-Control", "no-store")
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("X-Frame-Options", "DENY")
-		header.Set("Referrer-Policy", "no-referrer")
-		want, needed := h.backend.AdminToken()
-		if needed && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
-			_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-			got := sha256.Sum256([]byte(token))
-			if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-				header.Set("WWW-Authenticate", `Bearer realm="scim-bridge admin"`)
-				problem(w, http.StatusUnauthorized, errors.New("the administrator's token is needed: Authorization: Bearer <content of admin.token_file>"))
-				return
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 func (h *handler) health(w http.ResponseWriter, _ *http.Request) {
@@ -172,17 +274,22 @@ func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) reload(w http.ResponseWriter, r *http.Request) {
-	if err := h.backend.Reload(r.Context()); err != nil {
+	err := h.backend.Reload(r.Context())
+	switch {
+	case browser(r):
+		h.back(w, err)
+	case err != nil:
 		problem(w, http.StatusUnprocessableEntity, err)
-		return
+	default:
+		reply(w, http.StatusOK, map[string]string{"outcome": "reloaded"})
 	}
-	reply(w, http.StatusOK, map[string]string{"outcome": "reloaded"})
 }
 
 func (h *handler) sync(w http.ResponseWriter, r *http.Request) {
 	full := r.FormValue("full")
-	round, err := h.backend.Sync(r.Context(), r.PathValue("source"), full != "" && full != "0")
-	h.round(w, round, err)
+	h.act(w, r, func(ctx context.Context, source string) (Round, error) {
+		return h.backend.Sync(ctx, source, full != "" && full != "0")
+	})
 }
 
 func (h *handler) approve(w http.ResponseWriter, r *http.Request) {
@@ -198,21 +305,28 @@ func (h *handler) approve(w http.ResponseWriter, r *http.Request) {
 	if by == "" {
 		by = "administrator at " + r.RemoteAddr
 	}
-	round, err := h.backend.Approve(r.Context(), r.PathValue("source"), number, by)
-	h.round(w, round, err)
+	h.act(w, r, func(ctx context.Context, source string) (Round, error) {
+		return h.backend.Approve(ctx, source, number, by)
+	})
 }
 
 func (h *handler) freeze(w http.ResponseWriter, r *http.Request) {
-	h.round(w, Round{Outcome: "frozen"}, h.backend.Freeze(r.Context(), r.PathValue("source")))
+	h.act(w, r, func(ctx context.Context, source string) (Round, error) {
+		return Round{Outcome: "frozen"}, h.backend.Freeze(ctx, source)
+	})
 }
 
 func (h *handler) unfreeze(w http.ResponseWriter, r *http.Request) {
-	round, err := h.backend.Unfreeze(r.Context(), r.PathValue("source"))
-	h.round(w, round, err)
+	h.act(w, r, h.backend.Unfreeze)
 }
 
-func (h *handler) round(w http.ResponseWriter, round Round, err error) {
+// act does something with the source that the path names and tells what became
+// of it: a program by JSON, a browser by the page.
+func (h *handler) act(w http.ResponseWriter, r *http.Request, do func(ctx context.Context, source string) (Round, error)) {
+	round, err := do(r.Context(), r.PathValue("source"))
 	switch {
+	case browser(r):
+		h.back(w, err)
 	case errors.Is(err, ErrNoSource):
 		problem(w, http.StatusNotFound, err)
 	case err != nil:

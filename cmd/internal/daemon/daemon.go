@@ -134,7 +134,7 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if err := d.load(ctx, cfg); err != nil {
 		return nil, err
 	}
-	d.reloads.ended(nil)
+	d.reloads.ended("start", nil)
 	return d, nil
 }
 

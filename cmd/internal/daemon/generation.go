@@ -34,13 +34,22 @@ type reloadStatus struct {
 	err      error     // of the last one, if it failed
 	failedAt time.Time
 	ok, bad  uint64
+	history  []admin.ReloadStatus // the latest first
 }
 
+// maxReloads bounds the reloads that are remembered.
+const maxReloads = 20
+
 // ended notes how a reload ended.
-func (r *reloadStatus) ended(err error) {
+func (r *reloadStatus) ended(changes string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = err
+	one := admin.ReloadStatus{At: time.Now(), Changes: changes}
+	if err != nil {
+		one.Error = err.Error()
+	}
+	r.history = append([]admin.ReloadStatus{one}, r.history[:min(len(r.history), maxReloads-1)]...)
 	if err != nil {
 		r.failedAt, r.bad = time.Now(), r.bad+1
 		return
@@ -52,7 +61,7 @@ func (r *reloadStatus) ended(err error) {
 func (r *reloadStatus) show(st *admin.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st.ConfigLoaded, st.Reloads, st.FailedReloads = r.at, r.ok, r.bad
+	st.ConfigLoaded, st.Reloads, st.FailedReloads, st.ReloadHistory = r.at, r.ok, r.bad, r.history
 	if r.err != nil {
 		st.ConfigError, st.ConfigFailed = r.err.Error(), r.failedAt
 	}
@@ -68,22 +77,23 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	}
 	notifyReloading()
 	defer func() { notify("READY=1\nSTATUS=" + d.summary()) }()
-	err := d.reload(ctx)
-	d.reloads.ended(err)
+	changes, err := d.reload(ctx)
+	d.reloads.ended(changes, err)
 	if err != nil {
 		d.log.Error("configuration was not taken; the old one stays in force", "err", err)
 	}
 	return err
 }
 
-func (d *Daemon) reload(ctx context.Context) error {
+// reload gives what has changed.
+func (d *Daemon) reload(ctx context.Context) (string, error) {
 	cfg, err := config.Load(d.opts.ConfigFile)
 	if err != nil {
 		var faults config.Faults
 		if errors.As(err, &faults) {
 			d.watcher.AddFiles(faults.Inputs())
 		}
-		return err
+		return "", err
 	}
 	changes := config.Diff(d.gen.Load().cfg, cfg)
 	if stuck := config.NeedRestart(changes); len(stuck) > 0 {
@@ -91,21 +101,22 @@ func (d *Daemon) reload(ctx context.Context) error {
 		for _, c := range stuck {
 			faults = append(faults, cfg.Fault(c.Path, fmt.Sprintf("it was %s and can't change while the daemon runs", c.Old), "restart it, or put the old value back"))
 		}
-		return faults
+		return "", faults
 	}
 	if err := d.load(ctx, cfg); err != nil {
 		// Any file of the refused configuration is worth another try when it
 		// changes.
 		d.watcher.AddFiles(cfg.Inputs())
-		return err
+		return "", err
 	}
 	d.watcher.SetFiles(cfg.Inputs())
 	texts := make([]string, len(changes))
 	for i, c := range changes {
 		texts[i] = c.String()
 	}
-	d.log.Info("configuration is in force", "changes", strings.Join(texts, "; "))
-	return nil
+	changed := strings.Join(texts, "; ")
+	d.log.Info("configuration is in force", "changes", changed)
+	return changed, nil
 }
 
 // load takes a configuration into service: first all that can fail, then the

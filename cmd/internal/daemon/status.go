@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"os"
@@ -12,7 +14,10 @@ import (
 	"time"
 
 	"scimbridge/cmd/internal/admin"
+	"scimbridge/cmd/internal/config"
+	"scimbridge/scim"
 	"scimbridge/scim/directory"
+	"scimbridge/sync/graph"
 	"scimbridge/sync/mirror"
 )
 
@@ -54,9 +59,66 @@ func (d *Daemon) Status() admin.Status {
 		st.Sources = append(st.Sources, gen.sources[name].status())
 	}
 	for _, c := range d.sessions.Status() {
-		st.Clients = append(st.Clients, admin.ClientStatus{
-			Name: c.Client, Requests: c.Requests, Failures: c.Failures, LastRequest: c.LastRequest, Agent: c.Agent,
-		})
+		st.Clients = append(st.Clients, clientStatus(c))
+	}
+	st.Endpoint = d.endpoint.status()
+	st.Credentials = expiries(gen.cfg)
+	return st
+}
+
+func clientStatus(c scim.ClientStatus) admin.ClientStatus {
+	st := admin.ClientStatus{
+		Name: c.Client, Requests: c.Requests, Failures: c.Failures, LastRequest: c.LastRequest, Agent: c.Agent,
+	}
+	for _, w := range slices.Backward(c.Walks) {
+		i := admin.Import{
+			Endpoint: w.Endpoint, Filtered: w.Filtered, Started: w.Started, LastRequest: w.LastRequest,
+			Pages: w.Pages, Resources: w.Resources, Total: w.Total, State: admin.UnderWay, View: w.View,
+		}
+		switch {
+		case w.Done:
+			i.State = admin.Finished
+		case w.BrokenOff:
+			i.State = admin.BrokenOff
+		}
+		st.Imports = append(st.Imports, i)
+	}
+	return st
+}
+
+// expiries are the ends of the certificates in use, of which the chain's first
+// is the one that counts.
+func expiries(cfg *config.Config) []admin.CredentialStatus {
+	var all []admin.CredentialStatus
+	add := func(name string, f config.File) {
+		for block, rest := pem.Decode(f.Data); block != nil; block, rest = pem.Decode(rest) {
+			if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+				all = append(all, admin.CredentialStatus{Name: name, Expires: cert.NotAfter})
+				return
+			}
+		}
+	}
+	if cfg.SCIM.TLS != nil {
+		add("scim.tls", cfg.SCIM.TLS.CertificateFile)
+	}
+	for _, s := range cfg.Sources {
+		add("sources."+s.Name, s.CertificateFile)
+	}
+	return all
+}
+
+func (e *endpoint) status() admin.EndpointStatus {
+	st := admin.EndpointStatus{
+		InFlight: e.inFlight.Load(), AuthFailures: e.guess.total.Load(), Overloaded: e.busy.Load(),
+		Latency: admin.Histogram{Within: make(map[float64]uint64)},
+	}
+	st.Connections, st.Dropped, st.Stalled = e.conns.count()
+	e.counts.mu.Lock()
+	defer e.counts.mu.Unlock()
+	st.Responses = maps.Clone(e.counts.byCode)
+	st.Latency.Count, st.Latency.Sum = e.counts.count, e.counts.seconds
+	for i, limit := range latencies {
+		st.Latency.Within[limit] = e.counts.within[i]
 	}
 	return st
 }
@@ -74,14 +136,30 @@ func (s *source) status() admin.SourceStatus {
 	st.State = string(m.State)
 	st.ProgressUsers, st.ProgressGroups = m.Progress.Users, m.Progress.Groups
 	st.Next, st.LastSuccess, st.FailedSince, st.Failures = m.Next, m.LastSuccess, m.FailedSince, m.Failures
-	st.Frozen = m.Frozen
+	st.Frozen, st.RoundStarted, st.LastElapsed, st.Drift = m.Frozen, m.RoundStarted, m.Last.Elapsed, m.Drift
+	st.Broken, st.Problems = m.Last.Broken, m.Last.Problems
+	st.Rounds = make(map[string]uint64, len(m.Rounds))
+	for outcome, n := range m.Rounds {
+		st.Rounds[string(outcome)] = n
+	}
 	if m.Last.Err != nil {
 		st.Error = m.Last.Err.Error()
 	}
 	if m.Held != nil {
 		st.HeldRound, st.HeldSince, st.Held = m.Held.Round, m.Held.Since, m.Last.Verdict.Summary()
 	}
+	st.Graph = graphStatus(s.client.Status())
 	return st
+}
+
+func graphStatus(g graph.Status) *admin.GraphStatus {
+	return &admin.GraphStatus{
+		Requests: map[string]uint64{
+			"2xx": g.OK, "3xx": g.Redirected, "4xx": g.Refused, "429": g.Throttled, "5xx": g.Failed, "none": g.NoAnswer,
+		},
+		Retries: g.Retries, Throttled: g.ThrottledTime, Pages: g.Pages, Bytes: g.Bytes, Units: g.ResourceUnits,
+		Clock: g.ClockOffset, LastError: g.LastError,
+	}
 }
 
 // summary is the line that systemctl status shows.
