@@ -166,12 +166,15 @@ const (
 	barStep   = 10
 	barWidth  = 8
 	barHeight = 64
+	// fewestBars leaves room where there are few rounds yet.
+	fewestBars = 30
 )
 
 // newChart draws rounds, which come latest first, from left to right. A bar's
 // height grows with every power of two of what changed.
 func newChart(rounds []PastRound) chart {
-	c := chart{Width: barStep * shownRounds, Height: barHeight}
+	slots := max(len(rounds), fewestBars)
+	c := chart{Width: barStep * slots, Height: barHeight}
 	if len(rounds) == 0 {
 		return c
 	}
@@ -183,7 +186,7 @@ func newChart(rounds []PastRound) chart {
 			failed++
 		}
 	}
-	offset := shownRounds - len(rounds)
+	offset := slots - len(rounds)
 	var points []string
 	for i := range rounds {
 		r := rounds[len(rounds)-1-i]
