@@ -181,12 +181,18 @@ func (b *bridge) start() {
 
 // tryStart is start for a program that may end at once.
 func (b *bridge) tryStart(env ...string) error {
+	return b.launch(exec.Command(binary, "serve", "--config", b.configFile()), nil, env...)
+}
+
+// launch runs a command that is, or becomes, the program, with further files and
+// environment, and waits until it listens.
+func (b *bridge) launch(cmd *exec.Cmd, files []*os.File, env ...string) error {
 	b.mu.Lock()
 	b.log.Reset()
 	b.mu.Unlock()
 	b.lines, b.ended = make(chan struct{}, 1), make(chan error, 1)
-	b.cmd = exec.Command(binary, "serve", "--config", b.configFile())
-	b.cmd.Env = append(os.Environ(), env...)
+	b.cmd = cmd
+	b.cmd.Env, b.cmd.ExtraFiles = append(os.Environ(), env...), files
 	stderr, err := b.cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -194,7 +200,7 @@ func (b *bridge) tryStart(env ...string) error {
 	if err := b.cmd.Start(); err != nil {
 		return err
 	}
-	cmd, ended := b.cmd, b.ended
+	ended := b.ended
 	go func() {
 		for scan := bufio.NewScanner(stderr); scan.Scan(); {
 			b.mu.Lock()
@@ -402,7 +408,25 @@ func (b *bridge) stop() int {
 // run does a command with the bridge's configuration to its end.
 func (b *bridge) run(args ...string) (status int, stdout, stderr string) {
 	b.t.Helper()
-	cmd := exec.CommandContext(b.t.Context(), binary, append(args, "--config", b.configFile())...)
+	return b.runWith("config.yaml", args...)
+}
+
+// runDaemon does a command that talks to the running program, whose port the
+// configuration leaves open.
+func (b *bridge) runDaemon(args ...string) (status int, stdout, stderr string) {
+	b.t.Helper()
+	cfg, err := os.ReadFile(b.configFile())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	open := "admin:\n  listen: "
+	b.write("running.yaml", strings.Replace(string(cfg), open+"127.0.0.1:0", open+strings.TrimPrefix(b.admin, "http://"), 1))
+	return b.runWith("running.yaml", args...)
+}
+
+func (b *bridge) runWith(file string, args ...string) (status int, stdout, stderr string) {
+	b.t.Helper()
+	cmd := exec.CommandContext(b.t.Context(), binary, append(args, "--config", filepath.Join(b.dir, file))...)
 	var out, diag bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &diag
 	err := cmd.Run()

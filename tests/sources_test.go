@@ -1,0 +1,79 @@
+package tests
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"scimbridge/sync/graph/graphtest"
+)
+
+// Sources come and go while the program runs. One that is added is served
+// beside the others; one that fails leaves the others alone; one that is turned
+// off, or taken out of the file, stays served as it was, until it is dropped on
+// purpose: an edit must not deprovision a company.
+func TestSourcesComeAndGo(t *testing.T) {
+	contoso := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 21, Domain: "contoso.example"}, 80, 8))
+	fabrikam := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 22, Domain: "fabrikam.example"}, 50, 5))
+	b := newBridge(t)
+	first, second := contoso.source("contoso", "interval: 1h"), fabrikam.source("fabrikam", "interval: 1h")
+	b.configure(first)
+	b.start()
+	b.ready()
+
+	users := func(want int) {
+		t.Helper()
+		b.eventually(fmt.Sprintf("%d users are served", want), func() error {
+			var page struct{ TotalResults int }
+			b.scimGet("/Users?count=0", &page)
+			if page.TotalResults != want {
+				return fmt.Errorf("%d are", page.TotalResults)
+			}
+			return nil
+		})
+	}
+	both := contoso.UserCount() + fabrikam.UserCount()
+	users(contoso.UserCount())
+
+	b.configure(first, second)
+	users(both)
+	if n := len(b.list("/Users", 7)); n != both {
+		t.Errorf("%d users are listed, want %d", n, both)
+	}
+
+	t.Run("one that fails leaves the other alone", func(t *testing.T) {
+		fabrikam.Inject(graphtest.Status(500, true).Forever())
+		contoso.SetUser(map[string]any{"displayName": "New", "userPrincipalName": "new@contoso.example", "accountEnabled": true})
+		if got := b.sync("contoso"); got != "published" {
+			t.Errorf("the round of the other source: %s", got)
+		}
+		both++
+		users(both)
+		fabrikam.ClearFaults()
+	})
+	t.Run("one that is turned off stays served", func(t *testing.T) {
+		b.configure(first, fabrikam.source("fabrikam", "interval: 1h", "enabled: false"))
+		b.eventually("status says so", func() error {
+			if _, stdout, _ := b.runDaemon("status"); !strings.Contains(stdout, "disabled") {
+				return fmt.Errorf("it says %s", stdout)
+			}
+			return nil
+		})
+		users(both)
+	})
+	t.Run("one that is taken out stays served, over a restart too, until it is dropped", func(t *testing.T) {
+		b.configure(first)
+		b.expectLog(`source is no longer in the configuration.*fabrikam`)
+		users(both)
+		b.kill()
+		b.start()
+		users(both)
+		if status, stdout, stderr := b.runDaemon("approve", "--source", "fabrikam"); status != 0 || !strings.Contains(stdout, "dropped") {
+			t.Fatalf("approve has status %d: %s%s", status, stdout, stderr)
+		}
+		users(contoso.UserCount())
+		b.kill()
+		b.start()
+		users(contoso.UserCount())
+	})
+}
