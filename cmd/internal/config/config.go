@@ -340,8 +340,8 @@ type Groups struct {
 	// turned on at any time.
 	Enabled bool `yaml:"enabled"`
 
-	// Nested is what becomes of a group in a group: "members" shows it as a
-	// member of type Group, "flatten" shows its users. Default members.
+	// Nested is what becomes of a group in a group: "members", which is the
+	// default and the only choice so far, shows it as a member of type Group.
 	Nested Nested `yaml:"nested"`
 }
 

@@ -276,7 +276,7 @@ func TestPathsAreRelativeToTheFileAndTakeVariables(t *testing.T) {
 
 func TestAnchorsAndMergedSectionsWork(t *testing.T) {
 	cfg := load(t, minimal+`    users: &u {guests: false}
-    groups: &g {enabled: false, nested: flatten}
+    groups: &g {enabled: false, nested: members}
   - name: fabrikam
     client_id: &id 7d2e0000-1111-4222-8333-444455557777
     client_secret_file: contoso.secret
@@ -286,7 +286,7 @@ func TestAnchorsAndMergedSectionsWork(t *testing.T) {
       <<: *g
 `)
 	f := cfg.Sources[1]
-	if f.Users.Guests || !f.Groups.Enabled || f.Groups.Nested != config.NestedFlatten {
+	if f.Users.Guests || !f.Groups.Enabled || f.Groups.Nested != config.NestedMembers {
 		t.Errorf("got users %+v, groups %+v", f.Users, f.Groups)
 	}
 }

@@ -78,7 +78,7 @@ func (l *loader) parseScalar(text string, p any) *problem {
 	case *Cloud:
 		return into(p, parseOneOf(CloudGlobal, CloudUSGov, CloudDoD, CloudChina), text)
 	case *Nested:
-		return into(p, parseOneOf(NestedMembers, NestedFlatten), text)
+		return into(p, parseNested, text)
 	case *LogFormat:
 		return into(p, parseOneOf(FormatAuto, FormatText, FormatJSON), text)
 	case *Limit:
