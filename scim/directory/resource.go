@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -172,6 +173,7 @@ func (r Resource) Attribute(name string) []byte {
 // HasText says whether a top-level attribute is a string equal to text, but for
 // case.
 func (r Resource) HasText(name, text string) bool {
+	defer runtime.KeepAlive(r.snap)
 	var s string
 	return json.Unmarshal(r.Attribute(name), &s) == nil && Fold(s) == Fold(text)
 }
