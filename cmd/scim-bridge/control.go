@@ -76,6 +76,8 @@ func (p *program) printStatus(st *admin.Status) error {
 			fmt.Fprintf(p.stdout, "\n%s: FROZEN since %s\n  thaw it with: scim-bridge unfreeze --source %s\n", s.Name, s.Frozen.Local().Format(time.DateTime), s.Name)
 		case s.Failures > 0:
 			fmt.Fprintf(p.stdout, "\n%s: FAILING since %s (%s in a row): %s\n", s.Name, s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), s.Error)
+		case s.Error != "":
+			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, s.Error)
 		}
 	}
 	return nil

@@ -94,6 +94,9 @@ func (c *Client) persist(ctx context.Context, doing string, try func(context.Con
 	for {
 		s := try(ctx)
 		if s == nil {
+			if failed+throttled > 0 {
+				c.tally.trouble("")
+			}
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -114,6 +117,7 @@ func (c *Client) persist(ctx context.Context, doing string, try func(context.Con
 		}
 		c.log.Warn("trying again", "doing", doing, "wait", wait, "tries", failed+throttled, "err", s.err)
 		c.tally.retry(s, wait)
+		c.tally.trouble(fmt.Sprintf("%s: %v", doing, s.err))
 		if err := sleep(ctx, wait); err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
@@ -122,6 +126,7 @@ func (c *Client) persist(ctx context.Context, doing string, try func(context.Con
 
 // givingUp is the error of a request that is not tried again.
 func (c *Client) givingUp(doing string, s *setback, tries int, took time.Duration) error {
+	c.tally.trouble("")
 	err := fmt.Errorf("%s: %w", doing, s.err)
 	if s.temporary && tries > 1 {
 		err = fmt.Errorf("%s: giving up after %d tries in %s: %w", doing, tries, took.Round(time.Second), s.err)

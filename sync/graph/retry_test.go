@@ -297,3 +297,27 @@ func TestRequestBudget(t *testing.T) {
 		}
 	})
 }
+
+// While a request is tried again the status says what is wrong, so that a first
+// import that gets nowhere is no riddle.
+func TestTroubleIsShownWhileItLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		c := newClient(t, w, nil)
+		var seen []string
+		w.graph = func(n int, _ *http.Request) answer {
+			seen = append(seen, c.Status().Trouble)
+			return answer{status: []int{502, 502, 404}[n-1]}
+		}
+		_, _, err := read(c.Changes(t.Context(), graph.Users, ""))
+		if err == nil {
+			t.Fatal("no error")
+		}
+		if len(seen) != 3 || seen[0] != "" || !strings.Contains(seen[1], "502") || seen[2] == "" {
+			t.Errorf("trouble before each request: %q", seen)
+		}
+		if got := c.Status().Trouble; got != "" {
+			t.Errorf("trouble after the end: %q", got)
+		}
+	})
+}

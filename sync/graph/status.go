@@ -28,6 +28,10 @@ type Status struct {
 	// for the header has whole seconds and the answer took its time.
 	ClockOffset time.Duration
 
+	// Trouble is what the request under way last failed with, while it is tried
+	// again; empty when all is well.
+	Trouble string
+
 	LastError     string // the last that was handed to a caller, empty for none
 	LastErrorTime time.Time
 }
@@ -76,6 +80,8 @@ func (t *tally) answer(resp *http.Response) {
 		}
 	})
 }
+
+func (t *tally) trouble(text string) { t.update(func(s *Status) { s.Trouble = text }) }
 
 func (t *tally) noAnswer() { t.update(func(s *Status) { s.NoAnswer++ }) }
 

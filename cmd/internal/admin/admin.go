@@ -23,7 +23,7 @@ import (
 )
 
 // ErrNoSource is wrapped by errors about a source that there is not.
-var ErrNoSource = errors.New("unknown source")
+var ErrNoSource = errors.New("there is no source")
 
 // A Backend is what the listener shows and acts upon: the daemon, or a test's
 // own.

@@ -113,7 +113,7 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 		Path: filepath.Join(dir, "scim-bridge.db"), Program: "scim-bridge " + opts.Version, Log: d.log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the state: %w", err)
+		return nil, err
 	}
 	if d.key, err = cursorKey(filepath.Join(dir, "cursor.key")); err != nil {
 		return nil, err

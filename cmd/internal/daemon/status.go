@@ -145,6 +145,10 @@ func (s *source) status() admin.SourceStatus {
 	if m.Last.Err != nil {
 		st.Error = m.Last.Err.Error()
 	}
+	// A round may be at it for minutes before it fails.
+	if trouble := s.client.Status().Trouble; trouble != "" {
+		st.Error = "trying again: " + trouble
+	}
 	if m.Held != nil {
 		st.HeldRound, st.HeldSince, st.Held = m.Held.Round, m.Held.Since, m.Last.Verdict.Summary()
 	}
@@ -181,7 +185,7 @@ func (d *Daemon) order(ctx context.Context, name string, do func(context.Context
 	s := sources[name]
 	switch {
 	case s == nil:
-		return admin.Round{}, fmt.Errorf("%w: there is no source %q; there are: %s", admin.ErrNoSource, name,
+		return admin.Round{}, fmt.Errorf("%w %q; there are: %s", admin.ErrNoSource, name,
 			strings.Join(slices.Sorted(maps.Keys(sources)), ", "))
 	case s.mirror == nil:
 		return admin.Round{}, fmt.Errorf("source %s is not pulled: %s", name, s.state)
