@@ -36,7 +36,7 @@ func (r *round) findDrift(ctx context.Context, before store.Source) error {
 		r.report.Drift += len(drifted)
 		r.m.status.set(func(s *Status) { s.Drift += uint64(len(drifted)) })
 		examples := slices.Sorted(maps.Keys(drifted))
-		r.m.log.Error("full read found what deltas had not told; it is repaired", "collection", k,
+		r.m.log.Error("full read found what deltas had not told", "collection", k,
 			"objects", len(drifted), "examples", examples[:min(len(examples), maxExamples)])
 	}
 	return nil

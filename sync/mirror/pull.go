@@ -85,11 +85,19 @@ func (m *Mirror) plan(state store.Source, opts Options) plan {
 		switch {
 		case cursor.Link == "" || question != m.question(k):
 			p.full[k] = true
-		case opts.Full || due || repair:
+		case opts.Full || due || repair || m.doubtful(state, k):
 			p.compare[k] = true
 		}
 	}
 	return p
+}
+
+// doubtful says whether what is held may be the doing of a full read. Whom such
+// a read did not show no delta brings back, for nothing changed about her: only
+// another full read can tell that it was a tenant's bad moment.
+func (m *Mirror) doubtful(state store.Source, k graph.Kind) bool {
+	served := m.cfg.Picture.Current()
+	return state.Held != nil && served != nil && state.LastFull[storeKind(k)].After(served.Published())
 }
 
 // question stands for what a cursor was asked with: a cursor of another
