@@ -1,0 +1,70 @@
+package tests
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"scimbridge/sync/graph/graphtest"
+)
+
+// The rules are right for Prometheus, and fire when they should.
+func TestAlertRules(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("SKIPPED: the alert rules were not checked: promtool is not installed")
+	}
+	for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
+		cmd := exec.CommandContext(t.Context(), promtool, args...)
+		cmd.Dir = "../systemd/monitoring"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %v: %v\n%s", args, err, out)
+		}
+	}
+}
+
+var metricName = regexp.MustCompile(`\bscim_bridge_[a-z_]+`)
+
+// What rules, dashboard and manual speak of is there, and every alert is in the
+// runbook.
+func TestMonitoringSpeaksOfWhatThereIs(t *testing.T) {
+	tenant := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 5}, 20, 2))
+	b := newBridge(t)
+	writeKeyPair(t, b.dir, "source")
+	b.configure(tenant.source("contoso"), "  - name: by-certificate\n    enabled: false\n    tenant_id: fabrikam.com\n    client_id: 7d2e0000-1111-4222-8333-444455556666\n    certificate_file: source.crt\n    private_key_file: source.key\n")
+	b.start()
+	b.ready()
+	b.list("/Users", 7)
+	b.list("/Groups", 1)
+	_, metrics := b.get(b.admin+"/metrics", nil)
+	read := func(name string) string {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	rules, dashboard, runbook := read("../systemd/monitoring/alerts.yml"), read("../systemd/monitoring/grafana-dashboard.json"), read("../docs/operating.md")
+	for what, text := range map[string]string{"alerts.yml": rules, "the dashboard": dashboard, "docs/operating.md": runbook} {
+		for _, name := range metricName.FindAllString(text, -1) {
+			if !strings.Contains(metrics, "\n"+name+"{") && !strings.Contains(metrics, "\n"+name+" ") {
+				t.Errorf("%s speaks of %s, which there is not", what, name)
+			}
+		}
+	}
+	if !json.Valid([]byte(dashboard)) {
+		t.Error("the dashboard is no JSON")
+	}
+	alerts := regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1)
+	if len(alerts) < 10 {
+		t.Errorf("found %d alerts", len(alerts))
+	}
+	for _, alert := range alerts {
+		if !strings.Contains(runbook, "### "+alert[1]+"\n") {
+			t.Errorf("docs/operating.md has no section %s", alert[1])
+		}
+	}
+}
