@@ -59,6 +59,10 @@ func TestMassRemovalIsHeld(t *testing.T) {
 		t.Errorf("status says:\n%s", stdout)
 	}
 
+	if _, stdout, _ := b.runDaemon("held"); strings.Count(stdout, "removed in the tenant") < 60 {
+		t.Errorf("held says:\n%s", stdout)
+	}
+
 	t.Run("a kill does not let it through", func(t *testing.T) {
 		b.kill()
 		b.start()

@@ -70,8 +70,8 @@ func (p *program) printStatus(st *admin.Status) error {
 	for _, s := range st.Sources {
 		switch {
 		case s.Held != "":
-			fmt.Fprintf(p.stdout, "\n%s: round %d is HELD since %s: %s\n  let it through with: scim-bridge approve --source %s %d\n",
-				s.Name, s.HeldRound, s.HeldSince.Local().Format(time.DateTime), s.Held, s.Name, s.HeldRound)
+			fmt.Fprintf(p.stdout, "\n%s: round %d is HELD since %s: %s\n  see whom it concerns with: scim-bridge held --source %[1]s\n  let it through with: scim-bridge approve --source %[1]s %[2]d\n",
+				s.Name, s.HeldRound, s.HeldSince.Local().Format(time.DateTime), s.Held)
 		case !s.Frozen.IsZero():
 			fmt.Fprintf(p.stdout, "\n%s: FROZEN since %s\n  thaw it with: scim-bridge unfreeze --source %s\n", s.Name, s.Frozen.Local().Format(time.DateTime), s.Name)
 		case s.Failures > 0:
@@ -94,12 +94,15 @@ func ago(later, earlier time.Time) string {
 
 func syncCommand(p *program) *cobra.Command {
 	var source string
-	var full, asJSON bool
+	var full, dryRun, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "sync",
 		Short: "Do one round of a source now and wait for it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dryRun {
+				return p.rehearse(cmd, source, full, asJSON)
+			}
 			form := url.Values{}
 			if full {
 				form.Set("full", "1")
@@ -110,6 +113,7 @@ func syncCommand(p *program) *cobra.Command {
 	p.configFlag(cmd)
 	sourceFlag(cmd, &source)
 	cmd.Flags().BoolVar(&full, "full", false, "read everything, instead of what changed")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, and print what would change")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -200,11 +204,8 @@ func sourceFlag(cmd *cobra.Command, source *string) {
 
 // act has the daemon do something with a source and prints what became of it.
 func (p *program) act(ctx context.Context, source, action string, form url.Values, asJSON bool) error {
-	r, err := p.remote()
+	r, source, err := p.remoteSource(source)
 	if err != nil {
-		return err
-	}
-	if source, err = r.source(source); err != nil {
 		return err
 	}
 	var round admin.Round

@@ -98,7 +98,8 @@ Set it up:                 docs/getting-started.md`,
 	root.AddCommand(
 		serveCommand(p), demoCommand(p), checkConfigCommand(p), statusCommand(p), syncCommand(p),
 		approveCommand(p), freezeCommand(p, true), freezeCommand(p, false), reloadCommand(p),
-		tokenCommand(p), versionCommand(p),
+		heldCommand(p), diffCommand(p), rollbackCommand(p),
+		tokenCommand(p), versionCommand(p), manCommand(p),
 	)
 	return root
 }

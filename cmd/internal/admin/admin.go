@@ -36,6 +36,7 @@ type Backend interface {
 	Approve(ctx context.Context, source string, round uint64, by string) (Round, error)
 	Freeze(ctx context.Context, source string) error
 	Unfreeze(ctx context.Context, source string) (Round, error)
+	Generations
 
 	// History gives a source's last rounds, the latest first.
 	History(ctx context.Context, source string, limit int) ([]PastRound, error)
@@ -254,6 +255,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("POST /api/v1/sources/{source}/approve", h.approve)
 	mux.HandleFunc("POST /api/v1/sources/{source}/freeze", h.freeze)
 	mux.HandleFunc("POST /api/v1/sources/{source}/unfreeze", h.unfreeze)
+	h.mountGenerations(mux)
 	return h.protect(http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -324,16 +326,19 @@ func (h *handler) unfreeze(w http.ResponseWriter, r *http.Request) {
 // of it: a program by JSON, a browser by the page.
 func (h *handler) act(w http.ResponseWriter, r *http.Request, do func(ctx context.Context, source string) (Round, error)) {
 	round, err := do(r.Context(), r.PathValue("source"))
-	switch {
-	case browser(r):
+	if browser(r) {
 		h.back(w, err)
-	case errors.Is(err, ErrNoSource):
-		problem(w, http.StatusNotFound, err)
-	case err != nil:
-		problem(w, http.StatusConflict, err)
-	default:
-		reply(w, http.StatusOK, round)
+		return
 	}
+	answer(w, round, err)
+}
+
+// refusal is the status with which an error is told.
+func refusal(err error) int {
+	if errors.Is(err, ErrNoSource) {
+		return http.StatusNotFound
+	}
+	return http.StatusConflict
 }
 
 func problem(w http.ResponseWriter, status int, err error) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"scimbridge/cmd/internal/admin"
+	"scimbridge/sync/mirror"
 )
 
 // fake is a backend that remembers what was done.
@@ -55,6 +56,17 @@ func (f *fake) History(context.Context, string, int) ([]admin.PastRound, error) 
 		{Round: 2, Started: time.Unix(1800000300, 0), Outcome: "published", Users: 14, Changed: 1 << 40},
 		{Round: 1, Started: time.Unix(1800000000, 0), Outcome: "published", Users: 10, Full: true},
 	}, nil
+}
+func (f *fake) Rehearse(context.Context, string, bool, int) (admin.Rehearsal, error) {
+	return admin.Rehearsal{Round: admin.Round{Outcome: "published"}, Diff: &mirror.Diff{Source: "contoso"}}, nil
+}
+func (f *fake) Held(context.Context, string, int) (*mirror.Diff, error) { return nil, nil }
+func (f *fake) Diff(_ context.Context, _ string, from, to uint64, _ int) (*mirror.Diff, error) {
+	return &mirror.Diff{Source: "contoso", From: from, To: to}, nil
+}
+func (f *fake) Kept(string) ([]admin.Generation, error) { return []admin.Generation{{Number: 3}}, nil }
+func (f *fake) Rollback(_ context.Context, source string, generation uint64, by string) (admin.Round, error) {
+	return admin.Round{Outcome: "rolled back", Round: generation}, nil
 }
 func (f *fake) HeldChanges(context.Context, string, int) ([]admin.Change, int, error) {
 	return []admin.Change{{Kind: "removed", Type: "User", ID: "u1", Name: "Ada <Lovelace>", Why: "deleted"}}, 7, nil

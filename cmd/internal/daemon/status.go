@@ -179,19 +179,27 @@ func (d *Daemon) summary() string {
 	return strings.Join(parts, "; ")
 }
 
-// order has a source's mirror do something on behalf of a person.
-func (d *Daemon) order(ctx context.Context, name string, do func(context.Context, *mirror.Mirror) (mirror.Report, error)) (admin.Round, error) {
+// pulled gives a source that has a mirror.
+func (d *Daemon) pulled(name string) (*source, error) {
 	sources := d.gen.Load().sources
 	s := sources[name]
 	switch {
 	case s == nil:
-		return admin.Round{}, fmt.Errorf("%w %q; there are: %s", admin.ErrNoSource, name,
-			strings.Join(slices.Sorted(maps.Keys(sources)), ", "))
+		return nil, fmt.Errorf("%w %q; there are: %s", admin.ErrNoSource, name, strings.Join(slices.Sorted(maps.Keys(sources)), ", "))
 	case s.mirror == nil:
-		return admin.Round{}, fmt.Errorf("source %s is not pulled: %s", name, s.state)
+		return nil, fmt.Errorf("source %s is not pulled: %s", name, s.state)
+	}
+	return s, nil
+}
+
+// order has a source's mirror do something on behalf of a person.
+func (d *Daemon) order(ctx context.Context, name string, do func(context.Context, *mirror.Mirror) (mirror.Report, error)) (admin.Round, error) {
+	s, err := d.pulled(name)
+	if err != nil {
+		return admin.Round{}, err
 	}
 	var report mirror.Report
-	err := s.order(ctx, func(ctx context.Context) (err error) {
+	err = s.order(ctx, func(ctx context.Context) (err error) {
 		report, err = do(ctx, s.mirror)
 		return err
 	})
