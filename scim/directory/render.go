@@ -85,6 +85,8 @@ func (s *sealer) writeUser(v *rendering) {
 	links := s.renderGroups(v)
 	row := rowRecord{hash: hash64(v.head) + hash64(links)}
 	same := v.known && !s.rebase && row.hash == v.base.rec.hash && bytes.Equal(v.head, v.base.Head())
+	// Being detached is no part of what is served, but how long it has been is
+	// counted from lastModified: so it counts as a change.
 	if same && s.sameFlags(v) {
 		return
 	}
@@ -93,7 +95,7 @@ func (s *sealer) writeUser(v *rendering) {
 		s.w.body(linksLabel[User])
 		s.w.body(links)
 	}
-	s.end(v, &row, !same)
+	s.end(v, &row, true)
 }
 
 // renderGroups gives the JSON array of a user's groups, empty where there are

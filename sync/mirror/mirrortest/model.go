@@ -1,0 +1,277 @@
+package mirrortest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping"
+	"scimbridge/sync/graph/graphtest"
+	"scimbridge/sync/mirror"
+)
+
+// A model is what a mirror does, as the simplest program would do it.
+type model struct {
+	tenant *graphtest.Tenant
+	mapper *mapping.Mapper
+
+	served picture
+	// stored are the states of the tenant that the store may hold: one, or
+	// several where a commit was reported to have failed.
+	stored []capture
+}
+
+// A capture is a tenant at one time.
+type capture struct {
+	users, groups map[string]thing
+	members       map[string][]graphtest.Member // group -> its members
+}
+
+// A thing is a user or group as the mapping renders her.
+type thing struct {
+	head            string
+	name            string // JSON of displayName
+	active          bool
+	guest, disabled bool
+}
+
+// A state is what is served.
+type state map[string]served
+
+type served struct {
+	typ      directory.Type
+	head     string
+	links    string
+	active   bool
+	detached bool
+}
+
+// capture takes the tenant as it is now.
+func (m *model) capture() (capture, error) {
+	c := capture{users: make(map[string]thing), groups: make(map[string]thing), members: make(map[string][]graphtest.Member)}
+	users, groups := m.mapper.Select()
+	for o := range m.tenant.Users() {
+		props := selected(o, users)
+		if manager := m.tenant.Manager(o.ID); manager != "" {
+			props["manager"] = json.RawMessage(fmt.Sprintf(`{"id":%q}`, manager))
+		}
+		t, err := render(props, func(b []byte) (directory.Record, []mapping.Problem, error) { return m.mapper.User(b, false) })
+		if err != nil {
+			return c, err
+		}
+		t.guest, t.disabled = o.Text("userType") == "Guest", !o.Bool("accountEnabled")
+		c.users[o.ID] = t
+	}
+	for o := range m.tenant.Groups() {
+		t, err := render(selected(o, groups), m.mapper.Group)
+		if err != nil {
+			return c, err
+		}
+		c.groups[o.ID], c.members[o.ID] = t, m.tenant.Members(o.ID)
+	}
+	return c, nil
+}
+
+func selected(o graphtest.Object, names []string) map[string]json.RawMessage {
+	props := map[string]json.RawMessage{"id": json.RawMessage(fmt.Sprintf("%q", o.ID))}
+	for name, value := range o.Properties {
+		if slices.Contains(names, name) && string(value) != "null" {
+			props[name] = value
+		}
+	}
+	return props
+}
+
+func render(props map[string]json.RawMessage, mapped func([]byte) (directory.Record, []mapping.Problem, error)) (thing, error) {
+	object, err := json.Marshal(props)
+	if err != nil {
+		return thing{}, err
+	}
+	rec, _, err := mapped(object)
+	if err != nil {
+		return thing{}, err
+	}
+	var name struct{ DisplayName json.RawMessage }
+	if err := json.Unmarshal(slices.Concat([]byte{'{'}, rec.Body, []byte{'}'}), &name); err != nil {
+		return thing{}, err
+	}
+	return thing{head: string(rec.Body), name: string(name.DisplayName), active: rec.Active}, nil
+}
+
+// project gives what is to be served of a tenant after something was served.
+func (m *model) project(c capture, scope mirror.Scope, before state) state {
+	s := make(state)
+	for id, t := range c.users {
+		if (scope.Guests || !t.guest) && (scope.Disabled || !t.disabled) {
+			s[id] = served{typ: directory.User, head: t.head, active: t.active}
+		}
+	}
+	if scope.Groups {
+		for id, t := range c.groups {
+			s[id] = served{typ: directory.Group, head: t.head, active: true}
+		}
+		m.link(c, s)
+	}
+	for id, b := range before {
+		_, in := s[id]
+		if b.typ == directory.User && !in && scope.KeepRemoved > 0 {
+			s[id] = served{typ: directory.User, detached: true}
+		}
+	}
+	return s
+}
+
+// link gives everybody their groups and members.
+func (m *model) link(c capture, s state) {
+	links := make(map[string][]string)
+	parents := make(map[string][]string)
+	for g, members := range c.members {
+		for _, member := range members {
+			r, ok := s[member.ID]
+			if !ok || member.ID == g {
+				continue
+			}
+			parents[member.ID] = append(parents[member.ID], g)
+			links[g] = append(links[g], link(member.ID, r.typ.String(), m.nameOf(c, member.ID)))
+		}
+	}
+	for id, r := range s {
+		if r.typ == directory.User {
+			for g, kind := range above(parents, id) {
+				links[id] = append(links[id], link(g, kind, c.groups[g].name))
+			}
+		}
+		slices.Sort(links[id])
+		r.links = strings.Join(links[id], "\n")
+		s[id] = r
+	}
+}
+
+func (m *model) nameOf(c capture, id string) string {
+	if t, ok := c.users[id]; ok {
+		return t.name
+	}
+	return c.groups[id].name
+}
+
+// above gives the groups of a user, and whether they are direct.
+func above(parents map[string][]string, id string) map[string]string {
+	all := make(map[string]string)
+	var climb func(string, string)
+	climb = func(id, kind string) {
+		for _, g := range parents[id] {
+			if all[g] == "" {
+				all[g] = kind
+				climb(g, "indirect")
+			}
+		}
+	}
+	for _, g := range parents[id] {
+		all[g] = "direct"
+	}
+	for _, g := range parents[id] {
+		climb(g, "indirect")
+	}
+	return all
+}
+
+func link(id, kind, display string) string { return fmt.Sprintf("%s %s %s", id, kind, display) }
+
+// holds says whether the guard has to hold what would follow.
+func (m *model) holds(guard mirror.Guard, before, after state) bool {
+	for t := range directory.Type(directory.NumTypes) {
+		active, lost, left := 0, 0, 0
+		for id, b := range before {
+			if b.typ == t && b.active {
+				active++
+				if !after[id].active {
+					lost++
+				}
+			}
+		}
+		for _, a := range after {
+			if a.typ == t && a.active {
+				left++
+			}
+		}
+		if lost > 0 && left == 0 || lost > max(guard.Floor, guard.MaxRemoved.Of(active)) {
+			return true
+		}
+	}
+	return false
+}
+
+// A picture is what is really served, with what is compared over time.
+type picture struct {
+	state
+	order    [directory.NumTypes][]string
+	modified map[string]time.Time
+	version  map[string]string
+}
+
+// look reads everything that is served.
+func look(s *directory.Snapshot) (picture, error) {
+	p := picture{state: make(state), modified: make(map[string]time.Time), version: make(map[string]string)}
+	if s == nil {
+		return p, nil
+	}
+	v := directory.NewView(s)
+	for t := range directory.Type(directory.NumTypes) {
+		for i := range v.Len(t) {
+			r := v.At(t, i)
+			links, err := linksOf(r)
+			if err != nil {
+				return p, err
+			}
+			id := r.ID()
+			p.state[id] = served{typ: t, head: string(bytes.Clone(r.Head())), links: links, active: r.Active(), detached: r.Detached()}
+			p.order[t] = append(p.order[t], id)
+			p.modified[id], p.version[id] = r.LastModified(), r.Version()
+		}
+	}
+	return p, nil
+}
+
+func linksOf(r directory.Resource) (string, error) {
+	var links []string
+	for e := range r.Elements() {
+		var l struct {
+			Value, Type string
+			Display     json.RawMessage
+		}
+		if err := json.Unmarshal(e, &l); err != nil {
+			return "", err
+		}
+		links = append(links, link(l.Value, l.Type, string(l.Display)))
+	}
+	slices.Sort(links)
+	return strings.Join(links, "\n"), nil
+}
+
+// compare says how what is served differs from what is to be, or "". Of those
+// who went it is only asked that they are inactive and in no group.
+func (want state) compare(got state) string {
+	for _, id := range slices.Sorted(maps.Keys(want)) {
+		w, g := want[id], got[id]
+		if _, ok := got[id]; !ok {
+			return fmt.Sprintf("%s %s is missing (active %t, detached %t)", w.typ, id, w.active, w.detached)
+		}
+		if w.detached {
+			w.head = g.head
+		}
+		if w != g {
+			return fmt.Sprintf("%s %s is\n%+v\nwant\n%+v", w.typ, id, g, w)
+		}
+	}
+	for id, g := range got {
+		if _, ok := want[id]; !ok {
+			return fmt.Sprintf("%s %s is there and should not be: %+v", g.typ, id, g)
+		}
+	}
+	return ""
+}

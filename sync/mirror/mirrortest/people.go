@@ -1,0 +1,215 @@
+package mirrortest
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"scimbridge/sync/graph/graphtest"
+)
+
+// people change a tenant by chance.
+type people struct {
+	tenant *graphtest.Tenant
+	rand   *rand.Rand
+	n      int
+
+	users, groups []string // ever made
+	others        []string // devices
+}
+
+func (p *people) pick(from []string) string {
+	if len(from) == 0 {
+		return ""
+	}
+	return from[p.rand.IntN(len(from))]
+}
+
+// liveUser gives a user who is there, or "".
+func (p *people) liveUser() string {
+	for range 5 {
+		id := p.pick(p.users)
+		if o, ok := p.tenant.User(id); ok && o.Removed == "" {
+			return id
+		}
+	}
+	return ""
+}
+
+func (p *people) liveGroup() string {
+	for range 5 {
+		id := p.pick(p.groups)
+		if o, ok := p.tenant.Group(id); ok && o.Removed == "" {
+			return id
+		}
+	}
+	return ""
+}
+
+func (p *people) addUser() {
+	p.n++
+	name := fmt.Sprintf("user%d", p.n)
+	props := map[string]any{
+		"userPrincipalName": name + "@contoso.example", "displayName": name, "accountEnabled": p.rand.IntN(8) > 0, "userType": "Member",
+	}
+	if p.rand.IntN(6) == 0 {
+		props["userType"] = "Guest"
+	}
+	if p.rand.IntN(2) == 0 {
+		props["mail"] = name + "@mail.example"
+	}
+	p.users = append(p.users, p.tenant.SetUser(props))
+}
+
+func (p *people) addGroup() {
+	p.n++
+	props := map[string]any{"displayName": fmt.Sprintf("group%d", p.n), "securityEnabled": true, "mailEnabled": false}
+	if p.rand.IntN(3) == 0 {
+		props["groupTypes"] = []string{"Unified"}
+	}
+	p.groups = append(p.groups, p.tenant.SetGroup(props))
+}
+
+// change makes one change.
+func (p *people) change() {
+	switch n := p.rand.IntN(40); {
+	case n < 3:
+		p.addUser()
+	case n < 4:
+		p.addGroup()
+	case n < 12:
+		p.changeUser()
+	case n < 14:
+		if id := p.liveGroup(); id != "" {
+			p.n++
+			p.tenant.SetGroup(map[string]any{"id": id, "displayName": fmt.Sprintf("group%d", p.n)})
+		}
+	case n < 16:
+		p.remove()
+	case n < 19:
+		p.restore()
+	case n < 28:
+		p.join()
+	case n < 34:
+		p.leave()
+	case n < 38:
+		p.manage()
+	default:
+		a, b := p.liveUser(), p.liveUser()
+		if a != "" && b != "" && a != b {
+			p.tenant.SwapUserPrincipalNames(a, b)
+		}
+	}
+}
+
+func (p *people) changeUser() {
+	id := p.liveUser()
+	if id == "" {
+		return
+	}
+	p.n++
+	var value any = fmt.Sprintf("value %d é", p.n)
+	if p.rand.IntN(4) == 0 {
+		value = nil
+	}
+	props := map[string]any{"id": id}
+	switch p.rand.IntN(8) {
+	case 0:
+		props["accountEnabled"] = p.rand.IntN(3) > 0
+	case 1:
+		props["userType"] = []string{"Member", "Guest"}[p.rand.IntN(2)]
+	case 2:
+		props["displayName"] = fmt.Sprintf("renamed %d", p.n)
+	case 3:
+		props["department"] = value
+	case 4:
+		props["mail"] = fmt.Sprintf("mail%d@mail.example", p.n)
+	default:
+		props["jobTitle"] = value
+	}
+	p.tenant.SetUser(props)
+}
+
+func (p *people) remove() {
+	if p.rand.IntN(5) == 0 {
+		if id := p.liveGroup(); id != "" {
+			p.tenant.RemoveGroup(id)
+		}
+		return
+	}
+	id := p.liveUser()
+	if id == "" {
+		return
+	}
+	// Graph goes on naming a manager who was removed, and so do we; the tenant's
+	// model does not. So nobody is managed by her when she goes.
+	for u := range p.tenant.Users() {
+		if p.tenant.Manager(u.ID) == id {
+			p.tenant.SetManager(u.ID, "")
+		}
+	}
+	p.tenant.RemoveUser(id)
+}
+
+// restore takes something out of the recycle bin, or empties it of it.
+func (p *people) restore() {
+	if id := p.pick(p.groups); id != "" && p.rand.IntN(4) == 0 {
+		if o, ok := p.tenant.Group(id); ok && o.Removed == "changed" {
+			p.tenant.RestoreGroup(id)
+		}
+		return
+	}
+	id := p.pick(p.users)
+	o, ok := p.tenant.User(id)
+	switch {
+	case !ok || o.Removed != "changed":
+	case p.rand.IntN(4) == 0:
+		p.tenant.PurgeUser(id)
+	default:
+		p.tenant.RestoreUser(id)
+	}
+}
+
+func (p *people) join() {
+	g := p.liveGroup()
+	if g == "" {
+		return
+	}
+	if p.rand.IntN(20) == 0 {
+		p.others = append(p.others, p.tenant.AddObject("device", map[string]any{"displayName": "a device"}))
+		p.tenant.AddMember(g, p.others[len(p.others)-1])
+		return
+	}
+	for range 1 + p.rand.IntN(12) {
+		id := p.liveUser()
+		if p.rand.IntN(8) == 0 {
+			id = p.liveGroup()
+		}
+		if id != "" && id != g {
+			p.tenant.AddMember(g, id)
+		}
+	}
+}
+
+func (p *people) leave() {
+	g := p.liveGroup()
+	if g == "" {
+		return
+	}
+	members := p.tenant.Members(g)
+	for range 1 + p.rand.IntN(3) {
+		if len(members) > 0 {
+			p.tenant.RemoveMember(g, members[p.rand.IntN(len(members))].ID)
+		}
+	}
+}
+
+func (p *people) manage() {
+	a, b := p.liveUser(), p.liveUser()
+	if a == "" || b == "" || a == b {
+		return
+	}
+	if p.rand.IntN(4) == 0 {
+		b = ""
+	}
+	p.tenant.SetManager(a, b)
+}
