@@ -26,7 +26,6 @@ type world struct {
 	t      *testing.T
 	tenant *graphtest.Tenant
 	dir    string
-	log    *strings.Builder // what was logged, nil: to the test
 
 	cfg     mirror.Config
 	client  *graph.Client
