@@ -166,6 +166,9 @@ func (p *people) restore() {
 		p.tenant.PurgeUser(id)
 	default:
 		p.tenant.RestoreUser(id)
+		if p.tenant.Manager(id) == "" {
+			p.tenant.SetManager(id, "") // hers may have gone meanwhile
+		}
 	}
 }
 
