@@ -108,7 +108,13 @@ func (r *round) put(k graph.Kind, c *graph.Change) error {
 			properties = nil
 		}
 	}
-	merged, err := merge(properties, c.ID, c.Properties)
+	incoming := c.Properties
+	if known && old.Removed != nil && !slices.ContainsFunc(incoming, isManager) {
+		// A restored user comes whole. What was cleared meanwhile is null; but a
+		// manager who was taken away, being a relationship, is just not there.
+		incoming = append(slices.Clip(incoming), graph.Property{Name: manager, Value: json.RawMessage("null")})
+	}
+	merged, err := merge(properties, c.ID, incoming)
 	if err != nil {
 		return fmt.Errorf("merging %s %s: %w", kind, c.ID, err)
 	}
@@ -289,6 +295,10 @@ func (r *round) endFull(k graph.Kind) error {
 
 // vanished is the reason of a removal that no delta told.
 const vanished = "vanished"
+
+const manager = "manager"
+
+func isManager(p graph.Property) bool { return p.Name == manager }
 
 // merge gives the stored form of an object: its properties as a compact JSON
 // object, id first, the others by name. Null, and absence, mean not set.
