@@ -237,7 +237,7 @@ func TestReloadAndStopLetAnswersEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.(*net.TCPConn).SetReadBuffer(64<<10); err != nil {
+	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(conn, "GET /scim/v2/Users?count=5000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", bridgeToken)
