@@ -3,6 +3,7 @@ package mirror_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +86,25 @@ func TestRemovedUsersTurnInactiveAndComeBack(t *testing.T) {
 		w.round()
 		w.counts(9, 9, 1)
 	})
+}
+
+func TestARestoredUserHasTheManagerThatSheComesWith(t *testing.T) {
+	tenant, users, _ := company(5)
+	tenant.SetManager(users[1], users[0])
+	w := newWorld(t, tenant, nil)
+	w.round()
+	managed := `"manager":{"value":"` + users[0]
+	if !strings.Contains(w.content(), managed) {
+		t.Fatalf("no manager in\n%s", w.content())
+	}
+	tenant.RemoveUser(users[1])
+	w.round()
+	tenant.SetManager(users[1], "") // nobody hears of it while she is away
+	tenant.RestoreUser(users[1])
+	w.round()
+	if strings.Contains(w.content(), managed) {
+		t.Errorf("she has her manager of before in\n%s", w.content())
+	}
 }
 
 func TestMembersMayComeBeforeTheirUsers(t *testing.T) {

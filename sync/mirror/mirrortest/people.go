@@ -141,7 +141,13 @@ func (p *people) remove() {
 		return
 	}
 	// Graph goes on naming a manager who was removed, and so do we; the tenant's
-	// model does not. So nobody is managed by her when she goes.
+	// model does not. So nobody is managed by her when she goes. Of somebody who
+	// is in the recycle bin Graph would not tell it: then she stays.
+	for _, u := range p.users {
+		if o, _ := p.tenant.User(u); o.Removed == "changed" && p.tenant.Manager(u) == id {
+			return
+		}
+	}
 	for u := range p.tenant.Users() {
 		if p.tenant.Manager(u.ID) == id {
 			p.tenant.SetManager(u.ID, "")
@@ -166,9 +172,6 @@ func (p *people) restore() {
 		p.tenant.PurgeUser(id)
 	default:
 		p.tenant.RestoreUser(id)
-		if p.tenant.Manager(id) == "" {
-			p.tenant.SetManager(id, "") // hers may have gone meanwhile
-		}
 	}
 }
 
