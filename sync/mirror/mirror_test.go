@@ -99,8 +99,8 @@ func TestARestoredUserHasTheManagerThatSheComesWith(t *testing.T) {
 	}
 	tenant.RemoveUser(users[1])
 	w.round()
-	tenant.SetManager(users[1], "") // nobody hears of it while she is away
 	tenant.RestoreUser(users[1])
+	tenant.SetManager(users[1], "") // she comes whole, without a word of him
 	w.round()
 	if strings.Contains(w.content(), managed) {
 		t.Errorf("she has her manager of before in\n%s", w.content())

@@ -129,7 +129,7 @@ func (g *game) begin() error {
 	g.tenant = graphtest.NewTenant(graphtest.Options{
 		Seed: g.opts.Seed, PageSize: 2 + g.rand.IntN(12), MembersPerPart: 1 + g.rand.IntN(6), Calm: g.rand.IntN(4) == 0,
 	})
-	g.people = people{tenant: g.tenant, rand: g.rand}
+	g.people = people{tenant: g.tenant, rand: g.rand, managers: make(map[string]string)}
 	for range 30 + g.rand.IntN(30) {
 		g.people.addUser()
 	}

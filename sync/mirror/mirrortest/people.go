@@ -15,6 +15,7 @@ type people struct {
 
 	users, groups []string // ever made
 	others        []string // devices
+	managers      map[string]string
 }
 
 func (p *people) pick(from []string) string {
@@ -143,8 +144,8 @@ func (p *people) remove() {
 	// Graph goes on naming a manager who was removed, and so do we; the tenant's
 	// model does not. So nobody is managed by her when she goes. Of somebody who
 	// is in the recycle bin Graph would not tell it: then she stays.
-	for _, u := range p.users {
-		if o, _ := p.tenant.User(u); o.Removed == "changed" && p.tenant.Manager(u) == id {
+	for u, manager := range p.managers {
+		if o, _ := p.tenant.User(u); o.Removed == "changed" && manager == id {
 			return
 		}
 	}
@@ -218,4 +219,5 @@ func (p *people) manage() {
 		b = ""
 	}
 	p.tenant.SetManager(a, b)
+	p.managers[a] = b
 }
