@@ -129,6 +129,9 @@ func (s *source) status() admin.SourceStatus {
 		st.Users, st.ActiveUsers, st.Groups = cur.Len(directory.User), cur.Active(directory.User), cur.Len(directory.Group)
 		st.Generation, st.Published = cur.Generation(), cur.Published()
 	}
+	if s.state == stateConsent {
+		st.Error = "its tenant is not known: write the Directory (tenant) ID into tenant_id"
+	}
 	if s.mirror == nil {
 		return st
 	}
