@@ -132,16 +132,16 @@ func TestManagedIdentityOfArcReadsNoOtherFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, realm := range map[string]string{
-		"a file elsewhere":                 filepath.Join(outside, "out.key"),
-		"a way out by dots":                dir + "/../" + filepath.Base(outside) + "/out.key",
-		"a directory below":                filepath.Join(dir, "sub", "in.key"),
-		"another ending":                   filepath.Join(dir, "key.txt"),
-		"a link that leads out":            filepath.Join(dir, "link.key"),
-		"a directory":                      filepath.Join(dir, "dir.key"),
-		"a file too large":                 filepath.Join(dir, "big.key"),
-		"a file that is not there":         filepath.Join(dir, "none.key"),
-		"a relative path":                  "1.key",
-		"nothing":                          "",
+		"a file elsewhere":         filepath.Join(outside, "out.key"),
+		"a way out by dots":        dir + "/../" + filepath.Base(outside) + "/out.key",
+		"a directory below":        filepath.Join(dir, "sub", "in.key"),
+		"another ending":           filepath.Join(dir, "key.txt"),
+		"a link that leads out":    filepath.Join(dir, "link.key"),
+		"a directory":              filepath.Join(dir, "dir.key"),
+		"a file too large":         filepath.Join(dir, "big.key"),
+		"a file that is not there": filepath.Join(dir, "none.key"),
+		"a relative path":          "1.key",
+		"nothing":                  "",
 	} {
 		t.Run(what, func(t *testing.T) {
 			arc(t, realm)
