@@ -152,6 +152,7 @@ func (p *people) remove() {
 	for u := range p.tenant.Users() {
 		if p.tenant.Manager(u.ID) == id {
 			p.tenant.SetManager(u.ID, "")
+			p.managers[u.ID] = ""
 		}
 	}
 	p.tenant.RemoveUser(id)
@@ -173,6 +174,14 @@ func (p *people) restore() {
 		p.tenant.PurgeUser(id)
 	default:
 		p.tenant.RestoreUser(id)
+		// Whether Graph says that somebody's manager was taken away when she went
+		// and came back between two rounds is not documented. She gets another.
+		if manager, ever := p.managers[id]; ever && manager == "" {
+			if boss := p.liveUser(); boss != "" && boss != id {
+				p.tenant.SetManager(id, boss)
+				p.managers[id] = boss
+			}
+		}
 	}
 }
 
