@@ -95,7 +95,7 @@ type news struct {
 	props   map[uint16]bool // changed properties
 	links   []linkChange    // members, in the order of the changes
 	moved   bool            // manager changed
-	before  uint32          // the manager at that position, + 1
+	before  []uint32        // the managers until then, each + 1, the first one first
 }
 
 // linkChange is one entry of members@delta.
@@ -147,8 +147,9 @@ func (n *news) take(c change) {
 	case memberAdded, memberRemoved:
 		n.links = append(n.links, linkChange{c.other, c.what == memberRemoved})
 	case managerSet:
-		if !n.moved {
-			n.moved, n.before = true, c.other
+		n.moved = true
+		if c.other != 0 && !slices.Contains(n.before, c.other) {
+			n.before = append(n.before, c.other)
 		}
 	}
 }

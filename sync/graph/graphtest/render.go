@@ -91,15 +91,17 @@ func (w *writer) property(name string, value []byte) {
 // change.
 func (w *writer) manager(r *round, n uint32, o *object) {
 	var entries []linkChange
-	before := uint32(0)
 	if what := r.news[n]; what != nil && !what.whole {
 		if !what.moved {
 			return
 		}
-		before = what.before
-	}
-	if before != 0 && before != o.manager {
-		entries = append(entries, linkChange{before - 1, true})
+		// All of them, not only the one at the round's beginning: a round that
+		// repeats older changes begins before the client's last one.
+		for _, before := range what.before {
+			if before != o.manager {
+				entries = append(entries, linkChange{before - 1, true})
+			}
+		}
 	}
 	if o.manager != 0 {
 		entries = append(entries, linkChange{o.manager - 1, false})
