@@ -1,6 +1,9 @@
 package graphtest
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // changeKind is what happened to an object.
 type changeKind uint8
