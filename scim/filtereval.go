@@ -412,7 +412,7 @@ type number struct {
 
 // parseNumber reads a JSON number. One beyond what a float64 holds is infinite.
 func parseNumber(s string) number {
-	if strings.IndexAny(s, ".eE") < 0 {
+	if !strings.ContainsAny(s, ".eE") {
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return number{true, n, float64(n)}
 		}

@@ -67,7 +67,7 @@ func jsonMap(v any) map[string]any {
 func defined(list any, name string) map[string]any {
 	all, _ := list.([]any)
 	for _, d := range all {
-		if def := d.(map[string]any); strings.ToLower(def["name"].(string)) == strings.ToLower(name) {
+		if def := d.(map[string]any); strings.EqualFold(def["name"].(string), name) {
 			return def
 		}
 	}
@@ -88,7 +88,7 @@ func (n *naive) resolve(path string) []naivePath {
 		return nil // names are ASCII
 	}
 	for _, ext := range n.extensions {
-		if strings.ToLower(ext["id"].(string)) == strings.ToLower(path) {
+		if strings.EqualFold(ext["id"].(string), path) {
 			return []naivePath{extensionPath(ext)}
 		}
 	}
@@ -101,14 +101,14 @@ func (n *naive) resolve(path string) []naivePath {
 	}
 	parts := strings.SplitN(rest, ".", 2)
 	var starts []naivePath
-	if urn == "" || strings.ToLower(urn) == strings.ToLower(n.core) {
+	if urn == "" || strings.EqualFold(urn, n.core) {
 		if def := defined(n.attributes, parts[0]); def != nil {
 			starts = append(starts, naivePath{}.with(def))
 		}
 	}
 	if len(starts) == 0 {
 		for _, ext := range n.extensions {
-			if urn != "" && strings.ToLower(urn) != strings.ToLower(ext["id"].(string)) {
+			if urn != "" && !strings.EqualFold(urn, ext["id"].(string)) {
 				continue
 			}
 			if def := defined(ext["attributes"], parts[0]); def != nil {
@@ -282,7 +282,6 @@ func (p *naiveParser) cmp(path string) *naiveNode {
 // A naiveFilter evaluates a filter for a query over types.
 type naiveFilter struct {
 	node *naiveNode
-	of   []*naive
 }
 
 // holds evaluates for a resource of type n.
