@@ -1,0 +1,127 @@
+package consent
+
+import (
+	"slices"
+	"strings"
+)
+
+// Wants is what a source reads, as far as permissions depend on it.
+type Wants struct {
+	Groups        bool // groups and their members
+	HiddenMembers bool // members of groups that hide them
+}
+
+// A Permission is an application permission of Microsoft Graph.
+type Permission struct {
+	Name string `json:"name"`
+	ID   string `json:"id"`  // of the app role, for command lines
+	Why  string `json:"why"` // in plain words
+	// Optional tells that all works without it.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// GraphID is the application id of Microsoft Graph itself, in every tenant.
+const GraphID = "00000003-0000-0000-c000-000000000000"
+
+// The permissions that we know how to use
+// (learn.microsoft.com/graph/permissions-reference).
+var (
+	userRead   = Permission{Name: "User.Read.All", ID: "df021288-bdef-4463-88db-98f22de89214", Why: "to read users and their managers"}
+	memberRead = Permission{Name: "GroupMember.Read.All", ID: "98830695-27a2-44f7-8c18-0c3ebc9698f6", Why: "to read groups and who is in them"}
+	hiddenRead = Permission{Name: "Member.Read.Hidden", ID: "658aa5d8-239f-45c4-aa12-864f4fc7e490", Why: "to see who is in groups that hide their members"}
+	orgRead    = Permission{Name: "Organization.Read.All", ID: "498476ce-e0fe-48b0-b801-37ba7e2685c6", Why: "to show the tenant's name"}
+	appRead    = Permission{Name: "Application.Read.All", ID: "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30", Why: "to warn before the client secret expires"}
+)
+
+// Needed lists exactly the permissions that the app registration has to list,
+// the optional ones last.
+func Needed(w Wants) []Permission {
+	list := []Permission{userRead}
+	if w.Groups {
+		list = append(list, memberRead)
+		if w.HiddenMembers {
+			list = append(list, hiddenRead)
+		}
+	}
+	for _, p := range optional(w) {
+		p.Optional = true
+		list = append(list, p)
+	}
+	return list
+}
+
+func optional(w Wants) []Permission {
+	if w.Groups && !w.HiddenMembers {
+		return []Permission{orgRead, hiddenRead}
+	}
+	return []Permission{orgRead}
+}
+
+// broader has the permissions that include another.
+var broader = map[string][]string{
+	userRead.Name: {"User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"},
+	memberRead.Name: {"Group.Read.All", "Group.ReadWrite.All", "GroupMember.ReadWrite.All",
+		"Directory.Read.All", "Directory.ReadWrite.All"},
+	orgRead.Name: {"Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"},
+}
+
+// A Comparison is what was granted against what is needed.
+type Comparison struct {
+	// Missing are the needed ones that nothing granted includes.
+	Missing []Permission
+	// Surplus are the granted ones that are not needed.
+	Surplus []string
+	// Instead has, for a broad one among Surplus that stands in for narrower
+	// ones which are not granted, those narrower ones.
+	Instead map[string][]string
+}
+
+// Compare compares.
+func Compare(w Wants, granted []string) Comparison {
+	c := Comparison{Instead: map[string][]string{}}
+	known := []string{appRead.Name}
+	for _, p := range Needed(w) {
+		known = append(known, p.Name)
+		if p.Optional || slices.Contains(granted, p.Name) {
+			continue
+		}
+		i := slices.IndexFunc(granted, func(g string) bool { return slices.Contains(broader[p.Name], g) })
+		if i < 0 {
+			c.Missing = append(c.Missing, p)
+			continue
+		}
+		c.Instead[granted[i]] = append(c.Instead[granted[i]], p.Name)
+	}
+	for _, g := range granted {
+		if !slices.Contains(known, g) {
+			c.Surplus = append(c.Surplus, g)
+		}
+	}
+	slices.Sort(c.Surplus)
+	return c
+}
+
+// advice says what to do about the surplus, "" where there is none.
+func (c Comparison) advice() string {
+	var parts []string
+	for _, name := range c.Surplus {
+		if narrow := c.Instead[name]; len(narrow) > 0 {
+			parts = append(parts, name+" is broader than needed: list "+strings.Join(narrow, " and ")+" in its place")
+			continue
+		}
+		parts = append(parts, name+" is not needed, remove it")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return strings.Join(parts, "; ") + " (App registrations > the application > API permissions)"
+}
+
+// names lists permissions by name.
+func names(list []Permission) []string {
+	all := make([]string, len(list))
+	for i, p := range list {
+		all[i] = p.Name
+	}
+	return all
+}
