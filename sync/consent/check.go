@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,7 @@ type check struct {
 	app    App
 	client *graph.Client
 	report *Report
+	roles  []string // granted, as far as the token tells
 }
 
 func (c *check) ok(name, detail, better string) {
@@ -147,6 +149,7 @@ func (c *check) token() bool {
 		return false
 	}
 	c.ok("token", "tenant "+claims.TenantID, "")
+	c.roles = claims.Roles
 	comparison := Compare(c.app.Wants, claims.Roles)
 	if len(comparison.Missing) > 0 {
 		missing := strings.Join(names(comparison.Missing), " and ")
@@ -179,7 +182,7 @@ func (c *check) collection(k graph.Kind) {
 		return
 	}
 	detail := fmt.Sprint(n)
-	if k == graph.Groups && !c.app.Wants.HiddenMembers {
+	if k == graph.Groups && c.roles != nil && !slices.Contains(c.roles, hiddenRead.Name) {
 		detail += "; members of groups with hidden membership are seen with Member.Read.Hidden only"
 	}
 	c.ok(k.String(), detail, "")

@@ -248,7 +248,7 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 	switch {
 	case !sc.Enabled:
 		s.state = stateDisabled
-	case tenant == "":
+	case tenant == "" && sc.ManagedIdentity == nil: // an identity of the platform brings its tenant
 		s.state = stateConsent
 	default:
 		s.tenant = tenant
@@ -316,33 +316,16 @@ func withoutLines(sc config.Source) config.Source {
 }
 
 func (d *Daemon) graphClient(cfg *config.Config, index int, tenant string, mapper *mapping.Mapper) (*graph.Client, error) {
-	sc, path := cfg.Sources[index], fmt.Sprintf("sources[%d]", index)
-	credential, err := credential(sc)
+	g, err := graphConfig(cfg, index, tenant, mapper, d.opts.Version)
 	if err != nil {
-		return nil, cfg.Fault(path, err.Error(), "mend the credential")
+		return nil, err
 	}
-	users, groups := mapper.Select()
-	client, err := graph.New(graph.Config{
-		GraphURL: sc.GraphURL, LoginURL: sc.LoginURL, TenantID: tenant, ClientID: sc.ClientID, Credential: credential,
-		Select: map[graph.Kind][]string{graph.Users: users, graph.Groups: groups},
-		Log:    d.log.With("source", sc.Name), Version: d.opts.Version,
-	})
+	g.Log = d.log.With("source", cfg.Sources[index].Name)
+	client, err := graph.New(g)
 	if err != nil {
-		return nil, cfg.Fault(path, err.Error(), "mend the setting")
+		return nil, cfg.Fault(fmt.Sprintf("sources[%d]", index), err.Error(), "mend the setting")
 	}
 	return client, nil
-}
-
-func credential(sc config.Source) (graph.Credential, error) {
-	switch {
-	case !sc.CertificateFile.IsZero():
-		return graph.NewCertificate(sc.CertificateFile.Data, []byte(sc.PrivateKeyFile.Secret.Reveal()))
-	case sc.FederatedTokenFile != "":
-		return graph.FederatedToken(sc.FederatedTokenFile), nil
-	case sc.ManagedIdentity != nil:
-		return graph.ManagedIdentity{ClientID: sc.ManagedIdentity.ClientID}, nil
-	}
-	return graph.ClientSecret(sc.ClientSecretFile.Secret.Reveal()), nil
 }
 
 func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon) mirror.Config {

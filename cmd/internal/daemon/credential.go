@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"scimbridge/cmd/internal/config"
+	"scimbridge/scim/mapping"
+	"scimbridge/sync/consent"
+	"scimbridge/sync/graph"
+)
+
+// graphConfig says how a source is read from Microsoft Graph. The error is a
+// config.Fault.
+func graphConfig(cfg *config.Config, index int, tenant string, mapper *mapping.Mapper, version string) (graph.Config, error) {
+	sc := cfg.Sources[index]
+	credential, err := credential(sc)
+	if err != nil {
+		return graph.Config{}, cfg.Fault(fmt.Sprintf("sources[%d]", index), err.Error(), "mend the credential")
+	}
+	users, groups := mapper.Select()
+	return graph.Config{
+		GraphURL: sc.GraphURL, LoginURL: sc.LoginURL, TenantID: tenant, ClientID: sc.ClientID, Credential: credential,
+		Select:  map[graph.Kind][]string{graph.Users: users, graph.Groups: groups},
+		Version: version,
+	}, nil
+}
+
+// CheckSource tests the credential of a source as the daemon would use it,
+// without a daemon and without changing anything. tenant is used where the
+// configuration names none.
+func CheckSource(ctx context.Context, cfg *config.Config, index int, tenant, version string) (*consent.Report, error) {
+	mapper, err := mapping.New(mapping.Config{BaseURL: "https://scim.invalid/scim/v2"})
+	if err != nil {
+		return nil, err
+	}
+	sc := cfg.Sources[index]
+	if sc.TenantID != "" {
+		tenant = sc.TenantID
+	}
+	g, err := graphConfig(cfg, index, tenant, mapper, version)
+	if err != nil {
+		return nil, err
+	}
+	return consent.Check(ctx, consent.App{Source: sc.Name, Graph: g, Wants: consent.Wants{Groups: sc.Groups.Enabled}}), nil
+}
+
+// credential makes the credential of a source.
+func credential(sc config.Source) (graph.Credential, error) {
+	switch {
+	case !sc.CertificateFile.IsZero():
+		return graph.NewCertificate(sc.CertificateFile.Data, []byte(sc.PrivateKeyFile.Secret.Reveal()))
+	case sc.FederatedTokenFile != "":
+		return graph.FederatedToken(sc.FederatedTokenFile), nil
+	case sc.ManagedIdentity != nil:
+		return graph.ManagedIdentity{ClientID: sc.ManagedIdentity.ClientID}, nil
+	}
+	return graph.ClientSecret(sc.ClientSecretFile.Secret.Reveal()), nil
+}
