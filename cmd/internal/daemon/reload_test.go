@@ -72,7 +72,9 @@ func TestReloadErrorKeepsOld(t *testing.T) {
 				t.Errorf("another picture is served")
 			}
 			w.tenant.UpdateUser(w.users[0], map[string]any{"jobTitle": "Reloader"})
-			if round := w.sync(); round.Outcome != "published" {
+			// A source that had to stop for the attempt goes on with a round of its
+			// own, which may have brought the change; then this one has none.
+			if round := w.sync(); round.Outcome != "published" && round.Outcome != "unchanged" {
 				t.Errorf("the next round is %s, want published: %+v", round.Outcome, round)
 			}
 			if got := w.daemon.Status().Sources[0].Generation; got != generation+1 {
