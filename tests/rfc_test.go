@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -76,4 +77,34 @@ func do(t *testing.T, req *http.Request) (status int, body string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(text)
+}
+
+// Discovery needs no token, unless the configuration says so.
+func TestDiscoveryMayNeedAToken(t *testing.T) {
+	tenant := startTenant(t, smallCompany(62))
+	b := newBridge(t)
+	b.configure(tenant.source("contoso", "interval: 1h"))
+	b.start()
+	b.ready()
+	ask := func() error {
+		for _, path := range []string{"/ServiceProviderConfig", "/ResourceTypes", "/Schemas"} {
+			if status, _ := b.get(b.scim+path, map[string]string{"Authorization": ""}); status != http.StatusOK {
+				return fmt.Errorf("%s is answered %d", path, status)
+			}
+		}
+		return nil
+	}
+	if err := ask(); err != nil {
+		t.Error(err)
+	}
+	b.write("config.yaml", config("  public_discovery: false\n", tenant.source("contoso", "interval: 1h")))
+	b.eventually("a token is needed", func() error {
+		if ask() == nil {
+			return fmt.Errorf("it is not")
+		}
+		return nil
+	})
+	if status, _ := b.get(b.scim+"/Schemas", nil); status != http.StatusOK {
+		t.Errorf("with a token it is answered %d", status)
+	}
 }

@@ -76,6 +76,11 @@ type SCIM struct {
 	// on the loopback address or behind a proxy; elsewhere that is a warning.
 	TLS *TLS `yaml:"tls,omitempty"`
 
+	// PublicDiscovery lets anyone read ServiceProviderConfig, ResourceTypes and
+	// Schemas without a token, as RFC 7644 §4 recommends: they tell nothing of
+	// the people. Default true.
+	PublicDiscovery bool `yaml:"public_discovery"`
+
 	// TrustedProxies are the addresses of proxies in front of the endpoint:
 	// networks and plain addresses. A request from one of them counts as coming
 	// from the last address in its X-Forwarded-For that is not among them; so
@@ -399,7 +404,7 @@ func (c *Config) setDefaults() {
 	*c = Config{
 		SCIM: SCIM{
 			Listen:   Listen{Network: "tcp", Address: "127.0.0.1:8880"},
-			PageSize: PageSize{Default: 1000, Max: 5000},
+			PageSize: PageSize{Default: 1000, Max: 5000}, PublicDiscovery: true,
 		},
 		Admin: Admin{Listen: Listen{Network: "tcp", Address: "127.0.0.1:8881"}},
 		State: State{Directory: "/var/lib/scim-bridge", KeepGenerations: 20},

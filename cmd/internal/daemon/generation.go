@@ -140,7 +140,7 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	gen.handler, err = scim.New(scim.Config{
 		BaseURL: publicURL, View: d.view, ViewByID: d.library.ByID, Schemas: mapper.Schemas(),
 		Clients: clients(cfg), DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
-		PublicDiscovery: true, Key: d.key, Sessions: d.sessions, Log: d.log,
+		PublicDiscovery: cfg.SCIM.PublicDiscovery, Key: d.key, Sessions: d.sessions, Log: d.log,
 	})
 	if err != nil {
 		return fmt.Errorf("making the endpoint: %w", err)
