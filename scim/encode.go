@@ -37,9 +37,10 @@ const (
 // Most lie in the directory's mapped files and are never copied.
 type body struct {
 	pieces  [][]byte
-	scratch []byte // backs the pieces that are made for this answer
-	done    int    // of scratch: what is in pieces
-	buffer  []byte // where short pieces are copied together
+	parts   []directory.Piece // of a packed page, of which pieces are made
+	scratch []byte            // backs the pieces that are made for this answer
+	done    int               // of scratch: what is in pieces
+	buffer  []byte            // where short pieces are copied together
 
 	held directory.Resource // what a projection is looking at
 }
@@ -52,8 +53,9 @@ func newBody() *body { return bodies.Get().(*body) }
 // free gives a body back.
 func (b *body) free() {
 	clear(b.pieces) // they must not keep a view's files, or other memory, alive
-	b.pieces, b.scratch, b.done, b.held = b.pieces[:0], b.scratch[:0], 0, directory.Resource{}
-	if cap(b.scratch) <= maxScratch && cap(b.pieces) <= maxScratch/24 {
+	clear(b.parts)
+	b.pieces, b.parts, b.scratch, b.done, b.held = b.pieces[:0], b.parts[:0], b.scratch[:0], 0, directory.Resource{}
+	if cap(b.scratch) <= maxScratch && cap(b.pieces) <= maxScratch/24 && cap(b.parts) <= maxScratch/64 {
 		bodies.Put(b)
 	}
 }
@@ -92,8 +94,14 @@ func (b *body) writeTo(write func([]byte)) {
 // sendPage answers with a list.
 func sendPage(x *exchange, p *page, proj *projection) {
 	b := newBody()
-	p.gather(b, proj)
-	x.send(b)
+	if proj == nil && p.items >= packedItems && coding(x.r.Header["Accept-Encoding"]) == gzipCoding {
+		p.pack(b)
+		b.gzip()
+		x.sendPacked(b)
+	} else {
+		p.gather(b, proj)
+		x.send(b)
+	}
 	x.release(b, p.view)
 }
 

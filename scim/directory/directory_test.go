@@ -53,6 +53,9 @@ func TestHistories(t *testing.T) {
 			if err := w.picture.Verify(); err != nil {
 				t.Error(err)
 			}
+			if w.packed == 0 {
+				t.Error("no compressed block was looked at")
+			}
 		})
 	}
 }

@@ -17,6 +17,9 @@ package directory
 // members changed, holds its own head and tail and refers to the chunks of
 // older segments that are still true; the others it brings along.
 //
+// The segment that is the base of others has its bodies a second time, compressed
+// in blocks (pack.go).
+//
 // All numbers are in the byte order of the machine (a file from a machine of
 // another order is refused like a damaged one), arrays begin at multiples of
 // eight, so that they are used where they lie.
@@ -27,7 +30,7 @@ import (
 )
 
 const (
-	formatVersion = 1
+	formatVersion = 2
 	segmentMagic  = 0x3163_6970_6d69_6373 // "scimpic1", read in little endian
 	headerSize    = 1024
 )
@@ -112,6 +115,9 @@ const (
 	secDetached // one for each type: numbers of the rows that are detached
 	_
 	secModified // one for each type: row numbers in the order of lastModified
+	_
+	secPacked // the bodies once more, compressed
+	secPacks  // one for each type: where
 	_
 	secHashes                                  // one for each type and key: sorted hashes …
 	secKeyRows  = secHashes + NumTypes*numKeys // … and the row of each

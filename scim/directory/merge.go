@@ -84,6 +84,7 @@ func (p *Picture) merge(ctx context.Context, s *Snapshot, from int) (*segment, e
 	if err != nil {
 		return nil, err
 	}
+	w.base = from == 0
 	m := &merger{s: s, from: from, w: w, merged: make(map[uint32]bool), rows: make([][]uint32, len(s.segments))}
 	for _, seg := range s.segments[from:] {
 		m.merged[seg.id] = true

@@ -1,9 +1,13 @@
 package directory_test
 
 import (
+	"bytes"
 	"cmp"
+	"compress/flate"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -228,6 +232,7 @@ type world struct {
 	model   *model
 	draft   *directory.Draft
 	now     time.Time
+	packed  int // compressed blocks that were looked at
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -400,9 +405,32 @@ func (w *world) check() {
 			if got.String() != strings.Join(all[i:j], ",") {
 				w.t.Fatalf("%ss %d to %d come as\n%s\nwant\n%s", t, i, j, got.String(), strings.Join(all[i:j], ","))
 			}
+			if packed := w.unpack(v.PackedPieces(nil, t, i, j)); packed != got.String() {
+				w.t.Fatalf("%ss %d to %d, compressed, come as\n%s\nwant\n%s", t, i, j, packed, got.String())
+			}
 		}
 		w.checkIndexes(v, t, want)
 	}
+}
+
+// unpack gives the plain text of pieces.
+func (w *world) unpack(pieces []directory.Piece) string {
+	w.t.Helper()
+	var text strings.Builder
+	for _, p := range pieces {
+		if p.Plain != nil {
+			text.Write(p.Plain)
+			continue
+		}
+		w.packed++
+		lastBlock := []byte{1, 0, 0, 0xff, 0xff}
+		plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(append(slices.Clip(p.Deflated), lastBlock...))))
+		if err != nil || len(plain) != p.Size || crc32.ChecksumIEEE(plain) != p.CRC {
+			w.t.Fatalf("a block of %d bytes with CRC %x gives %d bytes with %x: %v", p.Size, p.CRC, len(plain), crc32.ChecksumIEEE(plain), err)
+		}
+		text.Write(plain)
+	}
+	return text.String()
 }
 
 func (w *world) checkResource(v *directory.View, r directory.Resource, x *thing) {

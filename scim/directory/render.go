@@ -16,7 +16,7 @@ func (s *sealer) write() (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the picture: %w", err)
 	}
-	s.w = w
+	s.w, w.base = w, len(s.base.segments) == 0
 	for t := range Type(NumTypes) {
 		for i, r := range s.affected {
 			if i&0xfff == 0 && s.ctx.Err() != nil {

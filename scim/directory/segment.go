@@ -18,8 +18,11 @@ type segment struct {
 	path    string
 	size    int64
 	bodyCRC uint32
+	packCRC uint32
 
 	body      []byte
+	packed    []byte
+	packs     [NumTypes][]packRecord
 	rows      [NumTypes][]rowRecord
 	links     []ref
 	chunks    []chunkRecord
@@ -34,7 +37,7 @@ type segment struct {
 // errDamaged is wrapped by the errors of files that are not what was written.
 var errDamaged = errors.New("segment file is damaged")
 
-// openSegment maps a file and checks everything in it but the body, which is
+// openSegment maps a file and checks everything in it but the bodies, which are
 // checked by verify.
 func openSegment(path string, id uint32) (*segment, error) {
 	f, err := os.Open(path)
@@ -88,18 +91,21 @@ func (s *segment) read(data []byte) error {
 			return fmt.Errorf("%w: section %d lies outside the file", errDamaged, i)
 		}
 		sections[i] = data[sec.off : sec.off+sec.size : sec.off+sec.size]
-		if i != secBody && crc32.Checksum(sections[i], castagnoli) != sec.crc {
+		if i != secBody && i != secPacked && crc32.Checksum(sections[i], castagnoli) != sec.crc {
 			return fmt.Errorf("%w: checksum of section %d", errDamaged, i)
 		}
 	}
 	s.bodyCRC = header.sections[secBody].crc
 	s.body = sections[secBody]
+	s.packCRC = header.sections[secPacked].crc
+	s.packed = sections[secPacked]
 	s.links = asRecords[ref](sections[secLinks])
 	s.chunks = asRecords[chunkRecord](sections[secChunks])
 	s.chunkRefs = asRecords[chunkRef](sections[secChunkRefs])
 	s.members = asRecords[ref](sections[secMembers])
 	for t := range NumTypes {
 		s.rows[t] = asRecords[rowRecord](sections[secRows+t])
+		s.packs[t] = asRecords[packRecord](sections[secPacks+t])
 		s.detached[t] = asRecords[uint32](sections[secDetached+t])
 		s.modified[t] = asRecords[uint32](sections[secModified+t])
 		for k := range numKeys {
@@ -110,11 +116,11 @@ func (s *segment) read(data []byte) error {
 	return nil
 }
 
-// verify checks the body, which may take a second for a gigabyte.
+// verify checks the bodies, which may take a second for a gigabyte.
 func (s *segment) verify() error {
 	defer runtime.KeepAlive(s)
-	if crc32.Checksum(s.body, castagnoli) != s.bodyCRC {
-		return fmt.Errorf("checking %s: %w: checksum of the body", s.path, errDamaged)
+	if crc32.Checksum(s.body, castagnoli) != s.bodyCRC || crc32.Checksum(s.packed, castagnoli) != s.packCRC {
+		return fmt.Errorf("checking %s: %w: checksum of the bodies", s.path, errDamaged)
 	}
 	return nil
 }

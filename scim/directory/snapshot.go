@@ -276,54 +276,46 @@ func (s *Snapshot) modifiedSince(t Type, since int64) []int {
 
 var comma = []byte{','}
 
+// A span is a run of list positions that are rows of one segment, one after the
+// other in its file; a scattered row is one by itself.
+type span struct {
+	segment    uint32 // position in Snapshot.segments
+	first, end int    // rows
+	scattered  bool
+}
+
+// spans gives the spans of the list positions i to j-1.
+func (s *Snapshot) spans(t Type, i, j int) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		tab := &s.tables[t]
+		for live := len(tab.base) - len(tab.dead); i < j; {
+			var next span
+			if i < live {
+				next = tab.baseSpan(i, min(j, live))
+			} else {
+				next = tab.addedSpan(i-live, j-live)
+			}
+			first := &s.segments[next.segment].rows[t][next.first]
+			if next.scattered = first.flags&flagScattered != 0; next.scattered {
+				next.end = next.first + 1
+			}
+			if !yield(next) {
+				return
+			}
+			i += next.end - next.first
+		}
+	}
+}
+
 // pieces appends the bodies of the list positions i to j-1, with a comma after
 // each.
 func (s *Snapshot) pieces(dst [][]byte, t Type, i, j int) [][]byte {
-	tab := &s.tables[t]
-	for live := len(tab.base) - len(tab.dead); i < j; {
-		if i >= live {
-			return s.addedPieces(dst, t, i-live, j-live)
+	for p := range s.spans(t, i, j) {
+		if p.scattered {
+			dst = append(s.resource(t, p.segment, uint32(p.first), -1).Pieces(dst), comma)
+		} else {
+			dst = append(dst, s.segments[p.segment].run(t, p.first, p.end))
 		}
-		p := tab.baseRow(i)
-		k, replaced := slices.BinarySearchFunc(tab.replaced, p, overlayRow.compare)
-		if replaced {
-			dst = append(s.resource(t, tab.replaced[k].segment, tab.replaced[k].row, i).Pieces(dst), comma)
-			i++
-			continue
-		}
-		// The base's rows lie together up to the next that is dead or replaced.
-		end := min(int(p)+min(j, live)-i, len(tab.base))
-		if k < len(tab.replaced) {
-			end = min(end, int(tab.replaced[k].at))
-		}
-		if d, _ := slices.BinarySearch(tab.dead, p); d < len(tab.dead) {
-			end = min(end, int(tab.dead[d]))
-		}
-		dst = append(dst, s.segments[0].run(t, int(p), end))
-		i += end - int(p)
-	}
-	return dst
-}
-
-// addedPieces is pieces for the rows that are not in the base.
-func (s *Snapshot) addedPieces(dst [][]byte, t Type, i, j int) [][]byte {
-	added := s.tables[t].added
-	for i < j {
-		o := added[i]
-		seg := s.segments[o.segment]
-		end := i + 1
-		if seg.rows[t][o.row].flags&flagScattered != 0 {
-			dst = append(s.resource(t, o.segment, o.row, i).Pieces(dst), comma)
-			i = end
-			continue
-		}
-		last := o.row
-		for ; end < j && added[end].segment == o.segment && added[end].row == last+1 &&
-			seg.rows[t][added[end].row].flags&flagScattered == 0; end++ {
-			last++
-		}
-		dst = append(dst, seg.run(t, int(o.row), int(last)+1))
-		i = end
 	}
 	return dst
 }

@@ -118,6 +118,38 @@ func (t *table) baseRow(i int) uint32 {
 	return uint32(i + lo)
 }
 
+// baseSpan gives the rows from list position i on, before j, which lie in the
+// base: one that replaces a base row, or base rows up to the next that is
+// replaced or dead.
+func (t *table) baseSpan(i, j int) span {
+	p := t.baseRow(i)
+	k, replaced := slices.BinarySearchFunc(t.replaced, p, overlayRow.compare)
+	if replaced {
+		return single(t.replaced[k])
+	}
+	end := int(p) + j - i
+	if k < len(t.replaced) {
+		end = min(end, int(t.replaced[k].at))
+	}
+	if d, _ := slices.BinarySearch(t.dead, p); d < len(t.dead) {
+		end = min(end, int(t.dead[d]))
+	}
+	return span{first: int(p), end: end}
+}
+
+// addedSpan gives the rows from the i-th of the added on, before the j-th.
+func (t *table) addedSpan(i, j int) span {
+	s := single(t.added[i])
+	for i++; i < j && t.added[i].segment == s.segment && int(t.added[i].row) == s.end; i++ {
+		s.end++
+	}
+	return s
+}
+
+func single(o overlayRow) span {
+	return span{segment: o.segment, first: int(o.row), end: int(o.row) + 1}
+}
+
 // position gives the list position of a row, and false where the row is not
 // the one that is visible.
 func (t *table) position(segment, row uint32, seq uint32, base *segment, typ Type) (int, bool) {

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -144,14 +145,8 @@ func (v *View) LastModified() time.Time {
 // dst. Where resources lie together in a file they come as one slice.
 func (v *View) Pieces(dst [][]byte, t Type, i, j int) [][]byte {
 	before := len(dst)
-	for k, p := range v.parts {
-		start, end := p.start[t], v.total[t]
-		if k+1 < len(v.parts) {
-			end = v.parts[k+1].start[t]
-		}
-		if from, to := max(i, start), min(j, end); from < to {
-			dst = p.snap.pieces(dst, t, from-start, to-start)
-		}
+	for s, r := range v.ranges(t, i, j) {
+		dst = s.pieces(dst, t, r.from, r.to)
 	}
 	if len(dst) == before {
 		return dst
@@ -162,4 +157,23 @@ func (v *View) Pieces(dst [][]byte, t Type, i, j int) [][]byte {
 		dst = dst[:len(dst)-1]
 	}
 	return dst
+}
+
+// positions is a range of list positions, to not among them.
+type positions struct{ from, to int }
+
+// ranges gives the parts of the range i to j-1, each with its snapshot and the
+// positions there.
+func (v *View) ranges(t Type, i, j int) iter.Seq2[*Snapshot, positions] {
+	return func(yield func(*Snapshot, positions) bool) {
+		for k, p := range v.parts {
+			start, end := p.start[t], v.total[t]
+			if k+1 < len(v.parts) {
+				end = v.parts[k+1].start[t]
+			}
+			if from, to := max(i, start), min(j, end); from < to && !yield(p.snap, positions{from - start, to - start}) {
+				return
+			}
+		}
+	}
 }

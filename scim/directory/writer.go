@@ -20,6 +20,7 @@ type segmentWriter struct {
 	f    *os.File
 	w    *bufio.Writer
 	off  uint64 // of the next body byte, in the body section
+	base bool   // the segment is the base: bodies are packed too
 	crc  uint32 // of the body so far
 	err  error  // the first failure; later writes do nothing
 
@@ -80,11 +81,20 @@ func (w *segmentWriter) finish() (*segment, error) {
 	header := headerRecord{magic: segmentMagic, format: formatVersion, segment: w.id}
 	header.sections[secBody] = sectionRecord{off: headerSize, size: w.off, crc: w.crc}
 	pos := headerSize + w.off
+	pad := func() {
+		w.raw(make([]byte, -pos&7))
+		pos += -pos & 7
+	}
+	var packs [NumTypes][]packRecord
+	if w.base && w.err == nil {
+		pad()
+		packed := sectionRecord{off: pos}
+		packs, packed.size, packed.crc, w.err = w.pack()
+		header.sections[secPacked] = packed
+		pos += packed.size
+	}
 	section := func(i int, b []byte) {
-		if pad := -pos & 7; pad > 0 {
-			w.raw(make([]byte, pad))
-			pos += pad
-		}
+		pad()
 		header.sections[i] = sectionRecord{off: pos, size: uint64(len(b)), crc: crc32.Checksum(b, castagnoli)}
 		w.raw(b)
 		pos += uint64(len(b))
@@ -95,6 +105,7 @@ func (w *segmentWriter) finish() (*segment, error) {
 	section(secMembers, asBytes(w.members))
 	for t := range NumTypes {
 		section(secRows+t, asBytes(w.rows[t]))
+		section(secPacks+t, asBytes(packs[t]))
 		section(secDetached+t, asBytes(detachedRows(w.rows[t])))
 		section(secModified+t, asBytes(byModified(w.rows[t])))
 		for k := range numKeys {
