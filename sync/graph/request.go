@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -168,18 +167,17 @@ func (c *Client) unreachable(ctx, attempt context.Context, host string, err erro
 	}
 }
 
-// heed keeps all requests back when the answer says that the budget is used up
-// (RateLimit headers, which some services send).
+// heed slows all requests down when an answer says that a limit is near, so that
+// it is not met: a refused request counts as well, and others share the limit.
 func (c *Client) heed(resp *http.Response) {
-	if pct := resp.Header.Get("x-ms-throttle-limit-percentage"); pct != "" {
-		c.log.Debug("near the throttling limit", "percentage", pct)
-	}
-	if remaining, err := strconv.Atoi(resp.Header.Get("RateLimit-Remaining")); err != nil || remaining > 0 {
+	wait := max(limitNear(resp.Header), rateLimited(resp.Header, time.Now()))
+	if wait == 0 {
 		return
 	}
-	if reset := parseRetryAfter(resp.Header.Get("RateLimit-Reset"), time.Now()); reset > 0 {
-		c.gate.hold(min(reset, time.Minute))
-	}
+	c.log.Debug("near the throttling limit", "wait", wait, "percentage", resp.Header.Get(limitPercentage),
+		"remaining", resp.Header.Get("RateLimit-Remaining"))
+	c.tally.update(func(s *Status) { s.Slowed++ })
+	c.gate.hold(wait)
 }
 
 // newGUID gives a random GUID (RFC 9562 §5.4).

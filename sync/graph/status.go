@@ -17,6 +17,8 @@ type Status struct {
 	ThrottledWaits uint64        // of those, the ones that Graph or the login asked for
 	ThrottledTime  time.Duration // spent in them
 
+	Slowed uint64 // answers that said a limit is near, so that the next request waited
+
 	Pages, Changes, Broken uint64 // read, and objects on them; objects left out
 	Bytes                  uint64 // of good answers, decompressed
 	ResourceUnits          uint64 // x-ms-resource-unit, what Graph charged

@@ -181,6 +181,7 @@ func (l *loader) checkSource(section string, s *Source) {
 	l.checkCredential(section, s)
 	l.checkURLs(section, s)
 	l.checkTimes(section, s)
+	l.checkRate(section+".requests_per_second", s.RequestsPerSecond)
 	for i, a := range s.Assert {
 		l.checkAssertion(fmt.Sprintf("%s.assert[%d]", section, i), a)
 	}

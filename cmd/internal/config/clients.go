@@ -21,9 +21,14 @@ func (l *loader) checkClients(clients []Client) {
 		if l.given(section+".allow") && len(c.Allow) == 0 {
 			l.fault(section+".allow", "the list is empty", "write networks, or remove the key to allow every address")
 		}
-		if rate := section + ".requests_per_second"; l.given(rate) && (c.RequestsPerSecond <= 0 || c.RequestsPerSecond > 1e6) {
-			l.fault(rate, fmt.Sprintf("%v is no rate above 0 up to 1000000", c.RequestsPerSecond), "remove the key for no limit")
-		}
+		l.checkRate(section+".requests_per_second", c.RequestsPerSecond)
+	}
+}
+
+// checkRate notes a fault if a rate that is given is none.
+func (l *loader) checkRate(path string, rate float64) {
+	if l.given(path) && !l.isBroken(path) && (rate <= 0 || rate > 1e6) {
+		l.fault(path, fmt.Sprintf("%v is no rate above 0 up to 1000000", rate), "remove the key for no limit")
 	}
 }
 

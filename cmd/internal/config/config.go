@@ -299,6 +299,12 @@ type Source struct {
 	// where that is more).
 	FullEvery time.Duration `yaml:"full_every"`
 
+	// RequestsPerSecond is how many requests to Microsoft Graph the source may
+	// make per second, retries included, so that other programs with the same
+	// app registration keep their share of its limits. Above 0; 0.5 is one in
+	// two seconds. Default: no limit but Microsoft's, which is 0 here.
+	RequestsPerSecond float64 `yaml:"requests_per_second,omitempty"`
+
 	// Users is which users are served.
 	Users Users `yaml:"users"`
 

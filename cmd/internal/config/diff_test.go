@@ -41,6 +41,7 @@ func TestDiffNamesWhatChanged(t *testing.T) {
 		{"a list of addresses", with(t, "client: {allow: [192.0.2.1]}"), with(t, "client: {allow: [192.0.2.0/24, 198.51.100.1]}"), []string{
 			"scim.clients[okta].allow: [192.0.2.1/32] -> [192.0.2.0/24, 198.51.100.1/32]"}},
 		{"a rate where there was none", minimal, with(t, "client: {requests_per_second: 5}"), []string{"scim.clients[okta].requests_per_second: added 5"}},
+		{"a budget of requests that goes", with(t, "source: {requests_per_second: 0.5}"), minimal, []string{"sources[contoso].requests_per_second: removed 0.5"}},
 		{"a section where there was none", minimal, with(t, "client: {basic: {username: u, password_file: contoso.secret}}"), []string{"scim.clients[okta].basic: added"}},
 		{"assertions, without showing them", with(t, "source: {assert: [{must_exist: [a@b.c]}]}"), with(t, "source: {assert: [{must_exist: [d@b.c]}]}"),
 			[]string{"sources[contoso].assert: changed"}},

@@ -22,7 +22,7 @@ func graphConfig(cfg *config.Config, index int, tenant string, mapper *mapping.M
 	return graph.Config{
 		GraphURL: sc.GraphURL, LoginURL: sc.LoginURL, TenantID: tenant, ClientID: sc.ClientID, Credential: credential,
 		Select:  map[graph.Kind][]string{graph.Users: users, graph.Groups: groups},
-		Version: version,
+		Version: version, RequestsPerSecond: sc.RequestsPerSecond,
 	}, nil
 }
 

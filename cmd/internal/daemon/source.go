@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -360,6 +361,9 @@ func assertions(all []config.Assertion) []mirror.Assertion {
 func span(r *config.Range) *mirror.Range {
 	if r == nil {
 		return nil
+	}
+	if r.Max == math.MaxInt {
+		return &mirror.Range{Min: r.Min, Max: -1}
 	}
 	return &mirror.Range{Min: r.Min, Max: r.Max}
 }
