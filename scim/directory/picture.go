@@ -118,11 +118,11 @@ func (p *Picture) readManifest() error {
 	case err != nil:
 		p.log.Error("picture is unreadable and will be rendered again", "path", path, "err", err)
 		return nil
+	case m.Source != "" && m.Source != p.opts.Source: // whatever its format
+		return fmt.Errorf("reading the picture: %s belongs to source %q, not %q", path, m.Source, p.opts.Source)
 	case m.Format != formatVersion:
 		p.log.Warn("picture has another format and will be rendered again", "path", path, "format", m.Format, "expected", formatVersion)
 		return nil
-	case m.Source != p.opts.Source:
-		return fmt.Errorf("reading the picture: %s belongs to source %q, not %q", path, m.Source, p.opts.Source)
 	}
 	p.manifest = m
 	return nil
