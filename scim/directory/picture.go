@@ -42,6 +42,7 @@ type Options struct {
 type Picture struct {
 	opts Options
 	log  *slog.Logger
+	disk disk
 
 	current atomic.Pointer[Snapshot]
 
@@ -50,7 +51,11 @@ type Picture struct {
 	open     map[uint32]weak.Pointer[segment] // segment id -> segment, if in use
 	// unpublished are the segments written for drafts since the last Publish.
 	unpublished map[uint32]bool
-	closed      bool
+	// doubtful are the generations that a manifest named which may, or may not,
+	// lie on the disk: writing it failed. Their files have to stay until the
+	// next one is written.
+	doubtful []generationInfo
+	closed   bool
 }
 
 // The manifest names the generations that are kept, oldest first. It is
@@ -251,7 +256,7 @@ func (p *Picture) newSegment() (*segmentWriter, error) {
 	id := p.manifest.NextSegment
 	p.manifest.NextSegment++
 	p.unpublished[id] = true
-	return newSegmentWriter(p.segmentPath(id), id)
+	return newSegmentWriter(&p.disk, p.segmentPath(id), id)
 }
 
 func (p *Picture) nextGeneration() uint64 {
@@ -310,10 +315,11 @@ func (p *Picture) record(info generationInfo) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(p.opts.Dir, manifestName), data); err != nil {
+	if err := p.disk.replace("manifest", filepath.Join(p.opts.Dir, manifestName), data); err != nil {
+		p.doubtful = next.Generations
 		return err
 	}
-	p.manifest = next
+	p.manifest, p.doubtful = next, nil
 	return nil
 }
 
@@ -329,9 +335,8 @@ func (p *Picture) makeCurrent(s *Snapshot) {
 
 // named says whether a kept generation has the segment. p.mu is held.
 func (p *Picture) named(segment uint32) bool {
-	return slices.ContainsFunc(p.manifest.Generations, func(g generationInfo) bool {
-		return slices.Contains(g.Segments, segment)
-	})
+	has := func(g generationInfo) bool { return slices.Contains(g.Segments, segment) }
+	return slices.ContainsFunc(p.manifest.Generations, has) || slices.ContainsFunc(p.doubtful, has)
 }
 
 func segmentIDs(segments []*segment) []uint32 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 	"slices"
 	"unsafe"
 )
@@ -17,6 +16,7 @@ import (
 type segmentWriter struct {
 	id   uint32
 	path string
+	disk *disk
 	f    *os.File
 	w    *bufio.Writer
 	off  uint64 // of the next body byte, in the body section
@@ -37,15 +37,13 @@ type keyEntry struct {
 	row  uint32
 }
 
-const tempSuffix = ".tmp"
-
 // newSegmentWriter starts a file beside its final name.
-func newSegmentWriter(path string, id uint32) (*segmentWriter, error) {
-	f, err := os.OpenFile(path+tempSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+func newSegmentWriter(d *disk, path string, id uint32) (*segmentWriter, error) {
+	f, err := d.create("segment", path+tempSuffix)
 	if err != nil {
 		return nil, err
 	}
-	w := &segmentWriter{id: id, path: path, f: f, w: bufio.NewWriterSize(f, 256<<10)}
+	w := &segmentWriter{id: id, path: path, disk: d, f: f, w: bufio.NewWriterSize(d.writer("segment", f), 256<<10)}
 	w.raw(make([]byte, headerSize))
 	return w, nil
 }
@@ -120,25 +118,17 @@ func (w *segmentWriter) finish() (*segment, error) {
 	}
 	header.crc = headerCRC(&header)
 	if w.err == nil {
-		_, w.err = w.f.WriteAt(unsafe.Slice((*byte)(unsafe.Pointer(&header)), unsafe.Sizeof(header)), 0)
-	}
-	if w.err == nil {
-		w.err = w.f.Sync()
+		w.err = w.disk.do("write header of segment", func() error {
+			_, err := w.f.WriteAt(unsafe.Slice((*byte)(unsafe.Pointer(&header)), unsafe.Sizeof(header)), 0)
+			return err
+		})
 	}
 	if w.err != nil {
 		w.discard()
 		return nil, fmt.Errorf("writing %s: %w", w.path, w.err)
 	}
-	if err := w.f.Close(); err != nil {
-		os.Remove(w.path + tempSuffix)
-		return nil, err
-	}
-	if err := os.Rename(w.path+tempSuffix, w.path); err != nil {
-		os.Remove(w.path + tempSuffix)
-		return nil, err
-	}
-	if err := syncDir(filepath.Dir(w.path)); err != nil {
-		return nil, err
+	if err := w.disk.settle("segment", w.f, w.path); err != nil {
+		return nil, fmt.Errorf("writing %s: %w", w.path, err)
 	}
 	return openSegment(w.path, w.id)
 }
@@ -180,41 +170,4 @@ func splitKeys(keys []keyEntry) (hashes []uint64, rows []uint32) {
 		hashes[i], rows[i] = k.hash, k.row
 	}
 	return hashes, rows
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
-}
-
-// writeFile replaces a file so that after a crash it is either the old one or
-// the new one, whole.
-func writeFile(path string, data []byte) error {
-	f, err := os.OpenFile(path+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(path+tempSuffix, path)
-	}
-	if err != nil {
-		os.Remove(path + tempSuffix)
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }
