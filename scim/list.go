@@ -45,9 +45,13 @@ func (h *Handler) list(name string, types []directory.Type) answer {
 }
 
 // search answers a query by POST (RFC 7644 §3.4.3). It is the same query, with
-// the same walks.
+// the same walks. A parameter in the URL is refused: to pass over a filter would
+// answer with everybody.
 func (h *Handler) search(name string, types []directory.Type) answer {
 	return func(x *exchange, _ []string) (err *scimError) {
+		if err := noParameters(x.r.URL.RawQuery); err != nil {
+			return err
+		}
 		if x.params, err = readSearch(x.w, x.r); err != nil {
 			return err
 		}
@@ -164,47 +168,31 @@ func (pl plan) run(ctx context.Context, v *directory.View) (result, *scimError) 
 	return found, nil
 }
 
-// find looks for the plan's resources, type by type unless they are sorted.
+// find looks for the plan's resources: type by type, or sorted together.
 func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
-	if pl.order != nil && len(pl.types) > 1 {
-		return pl.findAcross(ctx, v)
-	}
-	found := make(result, 0, len(pl.types))
-	for _, t := range pl.types {
-		positions, err := pl.matching(ctx, v, t)
-		if err == nil && pl.order != nil {
-			positions, err = pl.order.positions(ctx, v, t, positions)
-		}
-		switch {
-		case err != nil:
-			return nil, err
-		case positions == nil:
-			found = append(found, section{t: t, n: v.Len(t)})
-		default:
-			found = append(found, chosen(t, positions))
-		}
-	}
-	return found, nil
-}
-
-// findAcross looks for resources of several types and sorts them together.
-func (pl plan) findAcross(ctx context.Context, v *directory.View) (result, error) {
 	var subsets [directory.NumTypes][]int
 	for _, t := range pl.types {
-		positions, err := pl.matching(ctx, v, t)
+		var err error
+		if subsets[t], err = pl.matching(ctx, v, t); err != nil {
+			return nil, err
+		}
+	}
+	if pl.order != nil {
+		places, err := pl.order.places(ctx, v, pl.types, &subsets)
 		if err != nil {
 			return nil, err
 		}
-		if positions == nil {
-			positions = inListOrder(v.Len(t), nil)
+		return result{{n: len(places), chosen: places}}, nil
+	}
+	found := make(result, 0, len(pl.types))
+	for _, t := range pl.types {
+		if subsets[t] == nil {
+			found = append(found, section{t: t, n: v.Len(t)})
+		} else {
+			found = append(found, chosen(t, subsets[t]))
 		}
-		subsets[t] = positions
 	}
-	places, err := pl.order.across(ctx, v, subsets)
-	if err != nil {
-		return nil, err
-	}
-	return result{orderedSection(places)}, nil
+	return found, nil
 }
 
 // matching gives the positions of the resources of one type that the filter

@@ -19,26 +19,20 @@ type result []section
 type section struct {
 	n      int
 	t      directory.Type // where chosen is nil
-	chosen []uint32       // see place; nil for all of type t
+	chosen []uint32       // see placeOf; nil for all of type t. It may be shared
 }
 
 // typeBit is where a place holds the type, above the position.
 const typeBit = 31
 
+// placeOf names a resource by its type and position in the view.
+func placeOf(t directory.Type, position int) uint32 { return uint32(t)<<typeBit | uint32(position) }
+
 // chosen makes a section of the resources of type t at the given positions.
 func chosen(t directory.Type, positions []int) section {
 	s := section{n: len(positions), chosen: make([]uint32, len(positions))}
 	for i, p := range positions {
-		s.chosen[i] = uint32(t)<<typeBit | uint32(p)
-	}
-	return s
-}
-
-// orderedSection makes a section of resources of several types.
-func orderedSection(places []placed) section {
-	s := section{n: len(places), chosen: make([]uint32, len(places))}
-	for i, p := range places {
-		s.chosen[i] = uint32(p.typ)<<typeBit | uint32(p.position)
+		s.chosen[i] = placeOf(t, p)
 	}
 	return s
 }

@@ -48,8 +48,10 @@ func (a *attributes) compileSort(types []directory.Type, sortBy, sortOrder strin
 	if found == [directory.NumTypes]*attribute{} {
 		return nil, invalidPath("sortBy: " + fault)
 	}
-	for t, attr := range found {
+	for _, t := range types {
+		attr := found[t]
 		if attr == nil {
+			o.text += "- " // the types' attributes may share a name that another query gives to one of them only
 			continue
 		}
 		if attr.returned == never {
@@ -59,10 +61,10 @@ func (a *attributes) compileSort(types []directory.Type, sortBy, sortOrder strin
 			return nil, invalidPath("sortBy: " + quote(sortBy) + " is complex; name one of its sub-attributes")
 		}
 		o.steps[t] = stepsTo(o.attrs[t], nil)
-		o.text = strings.ToLower(o.attrs[t].path())
+		o.text += strings.ToLower(o.attrs[t].path()) + " "
 	}
 	if o.descending {
-		o.text += " descending"
+		o.text += "descending"
 	}
 	return o, nil
 }
@@ -75,78 +77,43 @@ func (o *order) key() string {
 	return o.text
 }
 
-// positions gives the positions of subset (nil: all resources of type t) in the
-// order asked for. Orders of all resources are kept for the next caller; the
-// slice is the caller's own.
-func (o *order) positions(ctx context.Context, v *directory.View, t directory.Type, subset []int) ([]int, error) {
-	if o == nil {
-		return inListOrder(v.Len(t), subset), nil
+// places gives the resources of the types in the order asked for: of each type
+// those at the positions of its subset, or all where that is nil. Orders of all
+// resources are kept for the next caller, so the slice must not be changed.
+func (o *order) places(ctx context.Context, v *directory.View, types []directory.Type, subsets *[directory.NumTypes][]int) ([]uint32, error) {
+	k := orderKey{view: v.ID(), order: o.text}
+	all := true
+	for _, t := range types {
+		k.types |= 1 << t
+		all = all && subsets[t] == nil
 	}
-	k := orderKey{view: v.ID(), typ: t, order: o.text}
-	if subset == nil {
+	if all {
 		if kept, ok := o.cache.get(k); ok {
 			return kept, nil
 		}
 	}
-	rows, err := o.rows(ctx, v, t, subset)
-	if err != nil {
-		return nil, err
+	var rows sortRows
+	for _, t := range types {
+		if err := o.appendRows(ctx, &rows, v, t, subsets[t]); err != nil {
+			return nil, err
+		}
 	}
 	rows.sort(o.descending)
-	sorted := make([]int, len(rows.all))
+	sorted := make([]uint32, len(rows.all))
 	for i, r := range rows.all {
-		sorted[i] = int(r.position)
+		sorted[i] = placeOf(r.typ, int(r.position))
 	}
-	if subset == nil {
+	if all {
 		o.cache.put(k, sorted)
 	}
 	return sorted, nil
 }
 
-func inListOrder(n int, subset []int) []int {
-	if subset != nil {
-		return slices.Clone(subset)
-	}
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
-}
-
-// A placed is a resource of a query over several types.
-type placed struct {
-	typ      directory.Type
-	position int
-}
-
-// across gives the resources of several types in one order: subsets holds the
-// positions of each type that take part.
-func (o *order) across(ctx context.Context, v *directory.View, subsets [directory.NumTypes][]int) ([]placed, error) {
-	var all sortRows
-	for t := range directory.Type(directory.NumTypes) {
-		if err := o.appendRows(ctx, &all, v, t, subsets[t], true); err != nil {
-			return nil, err
-		}
-	}
-	all.sort(o.descending)
-	places := make([]placed, len(all.all))
-	for i, r := range all.all {
-		places[i] = placed{r.typ, int(r.position)}
-	}
-	return places, nil
-}
-
-func (o *order) rows(ctx context.Context, v *directory.View, t directory.Type, subset []int) (*sortRows, error) {
-	rows := new(sortRows)
-	return rows, o.appendRows(ctx, rows, v, t, subset, subset != nil)
-}
-
 // appendRows adds the keys of the resources at the positions of subset, or of
-// all if not limited.
-func (o *order) appendRows(ctx context.Context, rows *sortRows, v *directory.View, t directory.Type, subset []int, limited bool) error {
+// all where it is nil.
+func (o *order) appendRows(ctx context.Context, rows *sortRows, v *directory.View, t directory.Type, subset []int) error {
 	n := len(subset)
-	if !limited {
+	if subset == nil {
 		n = v.Len(t)
 	}
 	rows.all = slices.Grow(rows.all, n)
@@ -161,7 +128,7 @@ func (o *order) appendRows(ctx context.Context, rows *sortRows, v *directory.Vie
 			}
 		}
 		position := i
-		if limited {
+		if subset != nil {
 			position = subset[i]
 		}
 		s.held = v.At(t, position)

@@ -3,8 +3,6 @@ package scim
 import (
 	"slices"
 	"sync"
-
-	"scimbridge/scim/directory"
 )
 
 // Bounds of an orderCache: a client that walks through a sorted list of a
@@ -26,54 +24,45 @@ type orderCache struct {
 // An orderKey names a sort order of a list.
 type orderKey struct {
 	view  string // directory.View.ID
-	typ   directory.Type
+	types uint8  // 1<<type of those sorted together
 	order string
 }
 
 type keptOrder struct {
-	key       orderKey
-	positions []int32
+	key    orderKey
+	places []uint32
 }
 
-// get gives a copy of the order, if it is kept.
-func (c *orderCache) get(k orderKey) ([]int, bool) {
+// get gives the order, if it is kept. It must not be changed.
+func (c *orderCache) get(k orderKey) ([]uint32, bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.orders, func(o keptOrder) bool { return o.key == k })
 	if i < 0 {
-		c.mu.Unlock()
 		return nil, false
 	}
 	found := c.orders[i]
 	copy(c.orders[1:], c.orders[:i])
 	c.orders[0] = found
-	c.mu.Unlock()
-
-	positions := make([]int, len(found.positions))
-	for j, p := range found.positions {
-		positions[j] = int(p)
-	}
-	return positions, true
+	return found.places, true
 }
 
-// put keeps an order, and drops those used longest ago if there are too many.
-func (c *orderCache) put(k orderKey, positions []int) {
-	if len(positions) > maxOrderPositions {
+// put keeps an order, which nobody changes from then on, and drops those used
+// longest ago if there are too many.
+func (c *orderCache) put(k orderKey, places []uint32) {
+	if len(places) > maxOrderPositions {
 		return
-	}
-	kept := keptOrder{k, make([]int32, len(positions))}
-	for i, p := range positions {
-		kept.positions[i] = int32(p)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if slices.ContainsFunc(c.orders, func(o keptOrder) bool { return o.key == k }) {
 		return // another request was faster
 	}
-	c.orders = slices.Insert(c.orders, 0, kept)
-	c.total += len(positions)
+	c.orders = slices.Insert(c.orders, 0, keptOrder{k, places})
+	c.total += len(places)
 	for len(c.orders) > maxOrders || c.total > maxOrderPositions {
 		last := len(c.orders) - 1
-		c.total -= len(c.orders[last].positions)
+		c.total -= len(c.orders[last].places)
 		c.orders[last] = keptOrder{}
 		c.orders = c.orders[:last]
 	}
