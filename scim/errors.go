@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // schemaError is the schema of an error body (RFC 7644 §3.12).
@@ -58,8 +59,11 @@ func (e *scimError) body() []byte {
 // without charset for ISO 8859-1 read it all the same. Bytes that are not
 // UTF-8 become U+FFFD.
 func appendString(dst []byte, s string) []byte {
-	quoted, _ := json.Marshal(s) // a string cannot fail
-	for _, r := range string(quoted) {
+	var quoted strings.Builder
+	enc := json.NewEncoder(&quoted)
+	enc.SetEscapeHTML(false) // it is for people to read
+	_ = enc.Encode(s)        // a string cannot fail
+	for _, r := range strings.TrimSuffix(quoted.String(), "\n") {
 		dst = appendRune(dst, r)
 	}
 	return dst

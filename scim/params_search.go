@@ -31,10 +31,21 @@ func readSearch(w http.ResponseWriter, r *http.Request) (params, *scimError) {
 	return parseSearch(body)
 }
 
+// noParameters refuses a query string with parameters of RFC 7644 in it.
+func noParameters(raw string) *scimError {
+	return pairs(raw, func(name, _ string) *scimError {
+		if name == "" {
+			return nil
+		}
+		return invalidSyntax("the parameters of a .search stand in its body; " + name + " is in the URL")
+	})
+}
+
 // parseSearch reads a SearchRequest. Names are taken in any case, unknown ones
 // are ignored as in a query string, null is as good as absent, and schemas may
 // be left out; all else must be as RFC 7644 §3.4.3 and RFC 9865 §3 have it.
 func parseSearch(body []byte) (params, *scimError) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff")) // as .NET writes UTF-8
 	if !utf8.Valid(body) {
 		return params{}, invalidSyntax("the request's body is not UTF-8")
 	}
