@@ -186,6 +186,9 @@ func (m *Mirror) refresh(ctx context.Context, opts Options, report *Report) erro
 	if err != nil {
 		return err
 	}
+	if !m.clockTrusted() {
+		m.log.Error("clock is far from Microsoft's; until it is set nobody who was removed goes for good, and nothing is forgotten", "off", m.clockOff())
+	}
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
 	if err := m.publish(ctx, report); err != nil {

@@ -20,6 +20,9 @@ const (
 	// blink is how often the clock on the wall is looked at while resting. A
 	// machine that slept through the time of a round has it soon after.
 	blink = 30 * time.Second
+	// maxClockOff is how far our clock may be from Graph's before nothing is
+	// dropped for good by it any more.
+	maxClockOff = time.Hour
 )
 
 // pause is the time to the next round: the interval give or take a tenth, and
@@ -83,4 +86,21 @@ func since(t time.Time) time.Duration {
 		return d
 	}
 	return 1<<63 - 1
+}
+
+// clockTrusted says whether our clock may decide that somebody has been kept
+// long enough. It may not before Graph has told its own time, nor while the two
+// are far apart: a machine that wakes up in another year must not empty the
+// recycle bin.
+func (m *Mirror) clockTrusted() bool {
+	return m.pulled.Load() && m.clockOff().Abs() <= maxClockOff
+}
+
+// clockOff is Graph's clock minus ours, as of the last answer; 0 where the
+// source does not tell.
+func (m *Mirror) clockOff() time.Duration {
+	if telling, ok := m.cfg.Graph.(interface{ Status() graph.Status }); ok {
+		return telling.Status().ClockOffset
+	}
+	return 0
 }

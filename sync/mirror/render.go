@@ -31,6 +31,8 @@ type renderer struct {
 	all, foreign bool
 	// served are the ids of what is put, where foreign.
 	served map[string]bool
+	// expires: the clock may say who was kept long enough.
+	expires bool
 
 	// Resources that were in no group so far, because they were not served:
 	// their memberships have to be joined from what is stored.
@@ -40,7 +42,7 @@ type renderer struct {
 // render seals a snapshot of what is stored.
 func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.Snapshot, state store.Source, report *Report) (*directory.Snapshot, error) {
 	r := &renderer{m: m, store: s, current: current, draft: m.cfg.Picture.Draft(), report: report,
-		now: time.Now(), foreign: foreign(current, state), served: make(map[string]bool)}
+		now: time.Now(), foreign: foreign(current, state), served: make(map[string]bool), expires: m.clockTrusted()}
 	defer r.draft.Discard()
 	if err := r.fill(ctx, state); err != nil {
 		return nil, err
@@ -189,12 +191,12 @@ func (r *renderer) kept(obj *store.Object, before directory.Resource, known bool
 	case keep <= 0:
 		return false
 	case known && before.Detached():
-		return r.now.Before(before.LastModified().Add(keep))
+		return !r.expires || r.now.Before(before.LastModified().Add(keep))
 	case known:
 		return true
 	}
 	// Where there is no picture any more the removed were in it, by all we know.
-	return r.current == nil && obj.Removed != nil && r.now.Before(obj.Removed.At.Add(keep))
+	return r.current == nil && obj.Removed != nil && (!r.expires || r.now.Before(obj.Removed.At.Add(keep)))
 }
 
 func (r *renderer) edges(edges iter.Seq2[store.Edge, error]) error {
@@ -236,8 +238,10 @@ func (r *renderer) rejoin(ctx context.Context) error {
 
 // expire takes out the removed users who were kept long enough.
 func (r *renderer) expire() {
+	keep := r.m.cfg.Scope.KeepRemoved
 	for res := range r.current.Detached(directory.User) {
-		if !r.now.Before(res.LastModified().Add(r.m.cfg.Scope.KeepRemoved)) && !r.draft.Holds(res.ID()) {
+		over := keep <= 0 || r.expires && !r.now.Before(res.LastModified().Add(keep))
+		if over && !r.draft.Holds(res.ID()) {
 			r.draft.Remove(res.ID())
 		}
 	}
