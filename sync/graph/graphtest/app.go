@@ -102,6 +102,7 @@ type app struct {
 	principalID string // of its service principal in the tenant
 	objectID    string // of the registration
 	granted     []string
+	assigned    []assignment // users and groups, in the order of assigning
 	consented   bool
 	spreading   bool // consented, but not felt yet
 	since       time.Time

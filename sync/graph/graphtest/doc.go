@@ -45,8 +45,8 @@
 //   - Lists and single objects: /users, /groups, /users/{id or name},
 //     /users/{id}/manager and memberOf, /groups/{id}/members and
 //     transitiveMembers, $count, /organization,
-//     /directory/deletedItems/microsoft.graph.user, /servicePrincipals with
-//     appRoleAssignedTo and appRoleAssignments, /applications, /$batch; $select,
+//     /directory/deletedItems/microsoft.graph.user, /servicePrincipals (by id or
+//     appId) with appRoleAssignedTo (in pages) and appRoleAssignments, /applications, /$batch; $select,
 //     $top up to 999, $filter (eq; startswith; ne and endswith as advanced
 //     queries; joined by and or by or), $expand=members up to 20.
 //   - Permissions by collection and by property, hidden membership, limited

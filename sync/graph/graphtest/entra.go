@@ -73,8 +73,8 @@ func (t *Tenant) graphPrincipalID() string {
 }
 
 // servicePrincipals answers /servicePrincipals (with $filter=appId eq), one by
-// id, and its appRoleAssignedTo and appRoleAssignments.
-func (c *call) servicePrincipals(rest []string) (*answer, *refusal) {
+// id or by (appId='…'), and its appRoleAssignedTo and appRoleAssignments.
+func (c *call) servicePrincipals(rest []string, byAppID bool) (*answer, *refusal) {
 	if !c.mayReadApps() {
 		return nil, refuseDenied()
 	}
@@ -84,19 +84,23 @@ func (c *call) servicePrincipals(rest []string) (*answer, *refusal) {
 	if len(rest) == 0 {
 		return c.byAppID("servicePrincipals", all)
 	}
-	i := slices.IndexFunc(all, func(p map[string]any) bool { return p["id"] == strings.ToLower(rest[0]) })
+	key := "id"
+	if byAppID {
+		key = "appId"
+	}
+	i := slices.IndexFunc(all, func(p map[string]any) bool { return strings.EqualFold(p[key].(string), rest[0]) })
 	if i < 0 {
 		return nil, refuseNotFound(rest[0])
 	}
 	if len(rest) == 1 {
 		return c.value("servicePrincipals", all[i]), nil
 	}
-	set := "servicePrincipals('" + rest[0] + "')/" + rest[1]
+	id := all[i]["id"].(string)
 	switch rest[1] {
 	case "appRoleAssignedTo":
-		return c.values(set, c.assignments(func(_ *app) bool { return rest[0] == c.t.graphPrincipalID() })), nil
+		return c.appRoleAssignedTo(all[i])
 	case "appRoleAssignments":
-		return c.values(set, c.assignments(func(a *app) bool { return a.principalID == rest[0] })), nil
+		return c.values("servicePrincipals('"+id+"')/"+rest[1], c.assignments(func(a *app) bool { return a.principalID == id })), nil
 	}
 	return nil, refuse(http.StatusBadRequest, "BadRequest", "Resource not found for the segment '"+rest[1]+"'.")
 }

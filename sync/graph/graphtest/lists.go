@@ -22,6 +22,7 @@ func (c *call) route() (*answer, *refusal) {
 	if k, ok := trackedKind(path[0]); ok && len(path) == 2 && last == "delta" {
 		return c.delta(k)
 	}
+	path, byAppID := alternateKey(path)
 	if _, refused := c.refusePossibly(occasion{collection: path[0], first: true, last: true}); refused != nil {
 		return nil, refused
 	}
@@ -36,7 +37,7 @@ func (c *call) route() (*answer, *refusal) {
 			return c.deletedUsers()
 		}
 	case "servicePrincipals":
-		return c.servicePrincipals(path[1:])
+		return c.servicePrincipals(path[1:], byAppID)
 	case "applications":
 		return c.applications(path[1:])
 	}

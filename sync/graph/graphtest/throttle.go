@@ -35,7 +35,7 @@ func (t *Tenant) quota() float64 {
 
 // cost is the price of a request in resource units.
 func (c *call) cost() int {
-	path := strings.Split(strings.Trim(strings.TrimPrefix(c.r.URL.Path, "/v1.0"), "/"), "/")
+	path, _ := alternateKey(strings.Split(strings.Trim(strings.TrimPrefix(c.r.URL.Path, "/v1.0"), "/"), "/"))
 	units := 1
 	switch {
 	case len(path) == 1 && path[0] == "users":
