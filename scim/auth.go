@@ -1,9 +1,11 @@
 package scim
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"scimbridge/scim/accesstoken"
 	"scimbridge/scim/directory"
 )
 
@@ -32,6 +35,11 @@ type Client struct {
 
 	// OAuth2 is for platforms that fetch short-lived tokens; nil is none.
 	OAuth2 *OAuth2
+
+	// JWT is for platforms that bring tokens of an authorization server of their
+	// own; nil is none. A token that is right for several clients is that of the
+	// first.
+	JWT *accesstoken.Verifier
 
 	// Allow are the addresses from which the client may come; nil is any.
 	Allow []netip.Prefix
@@ -71,6 +79,7 @@ type guard struct {
 	bearer  bool // someone has a token
 	basic   bool // someone has a password
 	oauth2  bool // someone fetches tokens
+	jwt     bool // someone brings tokens of another issuer
 	tokens  *sealer
 }
 
@@ -89,7 +98,7 @@ func newGuard(clients []Client, sessions *Sessions, key []byte) (*guard, error) 
 			return nil, fmt.Errorf("client %s is there twice", c.Name)
 		case c.Sources != nil && len(c.Sources) == 0:
 			return nil, fmt.Errorf("client %s sees no source", c.Name)
-		case len(c.Tokens) == 0 && c.Basic == nil && c.OAuth2 == nil:
+		case len(c.Tokens) == 0 && c.Basic == nil && c.OAuth2 == nil && c.JWT == nil:
 			return nil, fmt.Errorf("client %s has neither a token nor a password", c.Name)
 		case c.OAuth2 != nil && c.OAuth2.ClientID == "":
 			return nil, fmt.Errorf("client %s has an empty OAuth 2.0 client id", c.Name)
@@ -104,6 +113,7 @@ func newGuard(clients []Client, sessions *Sessions, key []byte) (*guard, error) 
 		in := &client{Client: c, session: sessions.of(c.Name)}
 		in.scope = sha256.Sum256(fmt.Appendf(nil, "%q %t %q", c.Name, c.Sources == nil, c.Sources))
 		g.bearer = g.bearer || len(c.Tokens) > 0
+		g.jwt = g.jwt || c.JWT != nil
 		if c.Basic != nil {
 			g.basic = true
 			in.basic = pairSum(c.Basic.Username, c.Basic.Password)
@@ -129,9 +139,10 @@ func (h *Handler) admit(x *exchange, public bool) *scimError {
 	if credentials == "" && public && h.cfg.PublicDiscovery {
 		return nil
 	}
-	c := h.guard.identify(credentials)
+	c, err := h.guard.identify(x.r.Context(), credentials)
 	if c == nil {
-		return h.guard.unauthorized(credentials)
+		x.why = err
+		return h.guard.unauthorized(credentials, err)
 	}
 	x.client = c
 	if !c.allowed(x.r.RemoteAddr) {
@@ -140,10 +151,10 @@ func (h *Handler) admit(x *exchange, public bool) *scimError {
 	return c.session.limit(x.w.Header(), c.RequestsPerSecond)
 }
 
-// identify finds the client with these credentials, or nil. It compares sums,
-// all of them, in constant time, so that nothing about a token leaks through
-// timing.
-func (g *guard) identify(credentials string) *client {
+// identify finds the client with these credentials, or nil, and why not where
+// there is more to say of it. It compares sums, all of them, in constant time, so
+// that nothing about a token leaks through timing.
+func (g *guard) identify(ctx context.Context, credentials string) (*client, error) {
 	scheme, rest, _ := strings.Cut(credentials, " ")
 	rest = strings.TrimSpace(rest)
 	var found *client
@@ -161,11 +172,14 @@ func (g *guard) identify(credentials string) *client {
 		if found == nil && g.oauth2 {
 			found = g.bearerOf(rest, time.Now())
 		}
+		if found == nil && g.jwt {
+			return g.issued(ctx, rest)
+		}
 	case strings.EqualFold(scheme, "Basic"):
 		raw, err := base64.StdEncoding.DecodeString(rest)
 		username, password, ok := strings.Cut(string(raw), ":")
 		if err != nil || !ok {
-			return nil
+			return nil, nil
 		}
 		sum := pairSum(username, sha256.Sum256([]byte(password)))
 		for _, c := range g.clients {
@@ -174,16 +188,42 @@ func (g *guard) identify(credentials string) *client {
 			}
 		}
 	}
-	return found
+	return found, nil
+}
+
+// issued finds the client for a token of another issuer. Where it is none of
+// anybody's the reason is that of the client it came closest to.
+func (g *guard) issued(ctx context.Context, token string) (*client, error) {
+	var why error
+	for _, c := range g.clients {
+		if c.JWT == nil {
+			continue
+		}
+		err := c.JWT.Verify(ctx, token)
+		switch {
+		case err == nil:
+			return c, nil
+		case !errors.Is(err, accesstoken.ErrForeign):
+			why = err
+		}
+	}
+	return nil, why
 }
 
 // unauthorized is the answer to credentials that are not good (RFC 6750 §3,
-// RFC 7617 §2).
-func (g *guard) unauthorized(credentials string) *scimError {
+// RFC 7617 §2). A token that can't be judged now may be good later: that is no
+// fault of the client's.
+func (g *guard) unauthorized(credentials string, why error) *scimError {
+	if errors.Is(why, accesstoken.ErrUnavailable) {
+		return newError(http.StatusServiceUnavailable, "", accesstoken.ErrUnavailable.Error()).with("Retry-After", "30")
+	}
 	detail, bearer := "credentials are missing: send Authorization: Bearer and the token", `Bearer realm="SCIM"`
 	if credentials != "" {
 		detail = "the credentials are not valid"
 		bearer += `, error="invalid_token"`
+	}
+	if fault, ok := errors.AsType[accesstoken.Fault](why); ok {
+		detail += ": " + fault.Error()
 	}
 	err := newError(http.StatusUnauthorized, "", detail).with("WWW-Authenticate", bearer)
 	if g.basic {

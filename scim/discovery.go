@@ -190,7 +190,8 @@ func providerConfig(cfg Config, g *guard) serviceProviderConfig {
 	spc.Pagination.DefaultPageSize = cfg.DefaultPageSize
 	spc.Pagination.MaxPageSize = cfg.MaxPageSize
 	spc.Pagination.CursorTimeout = int(cursorLife.Seconds())
-	if g.bearer || !g.basic && !g.oauth2 { // the attribute is required, and not empty
+	bearer := g.bearer || g.jwt
+	if bearer || !g.basic && !g.oauth2 { // the attribute is required, and not empty
 		spc.AuthenticationSchemes = append(spc.AuthenticationSchemes, authenticationScheme{
 			Type: "oauthbearertoken", Name: "OAuth Bearer Token",
 			Description: "Authentication with a bearer token in the Authorization header",
@@ -201,14 +202,14 @@ func providerConfig(cfg Config, g *guard) serviceProviderConfig {
 		spc.AuthenticationSchemes = append(spc.AuthenticationSchemes, authenticationScheme{
 			Type: "oauth2", Name: "OAuth 2.0 Client Credentials",
 			Description: "Authentication with a bearer token fetched by the client credentials grant from " + cfg.BaseURL + tokenPath,
-			SpecURI:     "https://www.rfc-editor.org/info/rfc6749", Primary: !g.bearer,
+			SpecURI:     "https://www.rfc-editor.org/info/rfc6749", Primary: !bearer,
 		})
 	}
 	if g.basic {
 		spc.AuthenticationSchemes = append(spc.AuthenticationSchemes, authenticationScheme{
 			Type: "httpbasic", Name: "HTTP Basic",
 			Description: "Authentication with a user name and a password in the Authorization header",
-			SpecURI:     "https://www.rfc-editor.org/info/rfc7617", Primary: !g.bearer && !g.oauth2,
+			SpecURI:     "https://www.rfc-editor.org/info/rfc7617", Primary: !bearer && !g.oauth2,
 		})
 	}
 	return spc

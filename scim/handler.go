@@ -111,6 +111,9 @@ func (h *Handler) access(x *exchange) {
 			slog.String("agent", x.r.UserAgent()),
 			slog.String("from", x.r.RemoteAddr))
 	}
+	if x.why != nil {
+		attrs = append(attrs, slog.Any("why", x.why))
+	}
 	if x.err != nil {
 		attrs = append(attrs, slog.Any("err", x.err))
 	}
@@ -133,6 +136,7 @@ type exchange struct {
 	items  int   // resources in the answer
 	bytes  int64 // of the body
 	detail string
+	why    error // the credentials were not good, where there is more to say
 	err    error // writing the answer failed
 }
 

@@ -34,7 +34,8 @@ func TestMonitoringSpeaksOfWhatThereIs(t *testing.T) {
 	tenant := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 5}, 20, 2))
 	b := newBridge(t)
 	writeKeyPair(t, b.dir, "source")
-	b.configure(tenant.source("contoso"), "  - name: by-certificate\n    enabled: false\n    tenant_id: fabrikam.com\n    client_id: 7d2e0000-1111-4222-8333-444455556666\n    certificate_file: source.crt\n    private_key_file: source.key\n")
+	issuer := "    - {name: gateway, jwt: {issuer: http://localhost:1, audience: scim, subject: gateway}}\n"
+	b.write("config.yaml", config(issuer, tenant.source("contoso"), "  - name: by-certificate\n    enabled: false\n    tenant_id: fabrikam.com\n    client_id: 7d2e0000-1111-4222-8333-444455556666\n    certificate_file: source.crt\n    private_key_file: source.key\n"))
 	b.start()
 	b.ready()
 	b.list("/Users", 7)

@@ -98,6 +98,7 @@ type Status struct {
 
 	Sources     []SourceStatus     `json:"sources"`
 	Clients     []ClientStatus     `json:"clients,omitempty"`
+	Issuers     []IssuerStatus     `json:"issuers,omitempty"`
 	Endpoint    EndpointStatus     `json:"endpoint"`
 	Credentials []CredentialStatus `json:"credentials,omitempty"`
 }
@@ -113,6 +114,14 @@ type ReloadStatus struct {
 type CredentialStatus struct {
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`
+}
+
+// IssuerStatus is how an issuer of clients' access tokens is.
+type IssuerStatus struct {
+	Issuer  string    `json:"issuer"`
+	Keys    int       `json:"keys"` // that are good; 0: its tokens can't be judged
+	Fetched time.Time `json:"fetched,omitzero"`
+	Error   string    `json:"error,omitempty"`
 }
 
 // EndpointStatus is what the SCIM listener did since the start.

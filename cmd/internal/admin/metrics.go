@@ -67,6 +67,9 @@ var (
 	lastFullPull = desc("scim_last_full_pull_timestamp_seconds", "When a client last read a list to its end, as Unix time.", "client", "endpoint")
 	imports      = desc("scim_imports", "A client's remembered imports, by state.", "client", "state")
 
+	issuerKeys    = desc("token_issuer_keys", "Keys of an issuer of access tokens that are good; 0: its tokens can't be judged.", "issuer")
+	issuerFetched = desc("token_issuer_fetch_timestamp_seconds", "When an issuer's keys were last fetched, as Unix time; 0: never.", "issuer")
+
 	responses   = desc("scim_responses_total", "Answers of the SCIM listener, by HTTP status; 0: broken off.", "code")
 	latency     = desc("scim_request_duration_seconds", "How long requests to the SCIM listener took.")
 	inFlight    = desc("scim_requests_in_flight", "Requests that are being answered.")
@@ -100,6 +103,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for i := range st.Clients {
 		m.client(&st.Clients[i])
+	}
+	for _, i := range st.Issuers {
+		m.gauge(issuerKeys, float64(i.Keys), i.Issuer)
+		m.gauge(issuerFetched, unix(i.Fetched), i.Issuer)
 	}
 	m.endpoint(&st.Endpoint)
 }

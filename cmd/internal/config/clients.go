@@ -89,8 +89,8 @@ func (l *loader) checkProofs(section string, c *Client, taken proofs) {
 	switch {
 	case bearers > 1:
 		l.fault(section, "the client has more than one of token_file, token_sha256 and tokens", "put them all into tokens")
-	case bearers == 0 && c.Basic == nil && c.OAuth2 == nil:
-		l.fault(section, "the client has no way to prove itself", "add token_file, token_sha256, tokens, basic or oauth2")
+	case bearers == 0 && c.Basic == nil && c.OAuth2 == nil && c.JWT == nil:
+		l.fault(section, "the client has no way to prove itself", "add token_file, token_sha256, tokens, basic, oauth2 or jwt")
 	case l.given(section+".tokens") && len(c.Tokens) == 0:
 		l.fault(section+".tokens", "the list is empty", "write at least one token_file or token_sha256")
 	}
@@ -113,6 +113,46 @@ func (l *loader) checkProofs(section string, c *Client, taken proofs) {
 		l.need(at, "client_secret_file", "write the path of a file with the secret, alone")
 		l.hashed(at+".client_secret_file", &c.OAuth2.ClientSecretFile, oneLine)
 		taken.take(l, at+".client_id", "client id", c.OAuth2.ClientID, c.Name)
+	}
+	if c.JWT != nil {
+		l.checkJWT(section+".jwt", c.JWT, c.Name, taken)
+	}
+}
+
+func (l *loader) checkJWT(section string, j *JWT, client string, taken proofs) {
+	l.need(section, "issuer", "write the claim iss of the issuer's tokens, such as https://login.microsoftonline.com/TENANT/v2.0")
+	l.need(section, "audience", "write what is in the claim aud of the client's tokens, such as api://scim-bridge")
+	l.checkIssuerURL(section+".issuer", j.Issuer)
+	l.checkIssuerURL(section+".jwks_url", j.JWKSURL)
+	switch claims := section + ".claims"; {
+	case !l.given(section+".subject") && !l.given(claims):
+		l.fault(section, "whoever gets a token of the issuer for this audience would be the client", "add subject, or claims such as {claim: azp, value: CLIENT-ID}")
+	case l.given(claims) && len(j.Claims) == 0:
+		l.fault(claims, "the list is empty", "write at least one {claim: NAME, value: VALUE}, or remove the key")
+	}
+	for i, c := range j.Claims {
+		at := fmt.Sprintf("%s.claims[%d]", section, i)
+		l.need(at, "claim", "write the claim's name")
+		l.need(at, "value", "write what the claim must be, or have in it")
+		if key := map[string]string{"iss": "issuer", "aud": "audience", "sub": "subject"}[c.Claim]; key != "" {
+			l.fault(at+".claim", "the claim "+c.Claim+" has a key of its own", "write it as "+key)
+		}
+	}
+	if j.Issuer != "" && j.Audience != "" {
+		claims := slices.SortedFunc(slices.Values(j.Claims), func(a, b JWTClaim) int { return strings.Compare(a.Claim+"="+a.Value, b.Claim+"="+b.Value) })
+		taken.take(l, section, "kind of token", fmt.Sprintf("%q %q %q %q", j.Issuer, j.Audience, j.Subject, claims), client)
+	}
+}
+
+// checkIssuerURL checks a URL that keys are fetched from: whoever could change
+// them on the way could sign tokens.
+func (l *loader) checkIssuerURL(path, text string) {
+	if !l.given(path) || l.isBroken(path) {
+		return
+	}
+	l.baseURL(path, text)
+	if plainHTTP(text) {
+		l.fault(path, quote(text)+" would be read in the clear, and whoever changes the keys on the way can sign tokens", "write an https URL")
 	}
 }
 

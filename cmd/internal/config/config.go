@@ -127,7 +127,7 @@ type PageSize struct {
 
 // A Client is one of scim.clients: a program that may import. It needs a way to
 // prove itself: one of token_file, token_sha256 and tokens, or basic, or
-// oauth2, or several of the three.
+// oauth2, or jwt, or several of the four.
 type Client struct {
 	// Name is the client's name in logs, metrics and pages: lower-case
 	// letters, digits and hyphens, at most 63, no two clients alike. Needed.
@@ -151,6 +151,10 @@ type Client struct {
 	// OAuth2 lets the client fetch tokens by client credentials at
 	// /oauth2/token. Default: not.
 	OAuth2 *OAuth2 `yaml:"oauth2,omitempty"`
+
+	// JWT lets the client use access tokens that an authorization server of
+	// its own signs. Default: not.
+	JWT *JWT `yaml:"jwt,omitempty"`
 
 	// Allow are the addresses that the client may call from: networks
 	// (203.0.113.0/24) and plain addresses. Default: any. An empty list is a
@@ -198,6 +202,41 @@ type OAuth2 struct {
 	// ClientSecretFile holds the client secret, alone. Needed. Only its hash
 	// is kept in memory.
 	ClientSecretFile HashedFile `yaml:"client_secret_file"`
+}
+
+// JWT is the section scim.clients[].jwt (RFC 7519, RFC 9068): which tokens of
+// another issuer are the client's. They are signed with RS, PS or ES and 256, 384
+// or 512, or with EdDSA, and have an end. Clocks may be a minute apart.
+type JWT struct {
+	// Issuer is the claim iss, to the letter: an https URL (http for this
+	// machine only). Needed.
+	Issuer string `yaml:"issuer"`
+
+	// Audience must be in the claim aud. Needed: without it the issuer's tokens
+	// for any other service would be good here.
+	Audience string `yaml:"audience"`
+
+	// Subject is the claim sub. This or claims is needed: many issuers give
+	// anybody a token for any audience.
+	Subject string `yaml:"subject,omitempty"`
+
+	// Claims must all be there. At least one, if given.
+	Claims []JWTClaim `yaml:"claims,omitempty"`
+
+	// JWKSURL is where the issuer publishes its keys, by https. Default: found
+	// by the issuer's discovery document (OpenID Connect Discovery, RFC 8414).
+	JWKSURL string `yaml:"jwks_url,omitempty"`
+}
+
+// A JWTClaim is one of scim.clients[].jwt.claims.
+type JWTClaim struct {
+	// Claim is the claim's name, such as azp, appid, client_id, roles or scope.
+	// Needed.
+	Claim string `yaml:"claim"`
+
+	// Value is what the claim must be, or have in it where it is a list or, in
+	// scope and scp, words. Needed.
+	Value string `yaml:"value"`
 }
 
 // Admin is the section admin.

@@ -43,6 +43,8 @@ func TestDiffNamesWhatChanged(t *testing.T) {
 		{"a rate where there was none", minimal, with(t, "client: {requests_per_second: 5}"), []string{"scim.clients[okta].requests_per_second: added 5"}},
 		{"a budget of requests that goes", with(t, "source: {requests_per_second: 0.5}"), minimal, []string{"sources[contoso].requests_per_second: removed 0.5"}},
 		{"a section where there was none", minimal, with(t, "client: {basic: {username: u, password_file: contoso.secret}}"), []string{"scim.clients[okta].basic: added"}},
+		{"a claim of tokens", with(t, "client: {jwt: {issuer: 'https://a.example', audience: b, claims: [{claim: azp, value: c}]}}"),
+			with(t, "client: {jwt: {issuer: 'https://a.example', audience: b, claims: [{claim: azp, value: d}]}}"), []string{"scim.clients[okta].jwt.claims: changed"}},
 		{"assertions, without showing them", with(t, "source: {assert: [{must_exist: [a@b.c]}]}"), with(t, "source: {assert: [{must_exist: [d@b.c]}]}"),
 			[]string{"sources[contoso].assert: changed"}},
 		{"assertions where there were none", minimal, with(t, "source: {assert: [{users: 5}]}"), []string{"sources[contoso].assert: added"}},

@@ -91,7 +91,7 @@ func TestTheExampleLoadsWithoutAWarning(t *testing.T) {
 	if len(cfg.Warnings) > 0 {
 		t.Error(cfg.Warnings)
 	}
-	if len(cfg.SCIM.Clients) != 5 || len(cfg.Sources) != 4 || len(cfg.Sources[0].Assert) != 4 {
+	if len(cfg.SCIM.Clients) != 6 || len(cfg.Sources) != 4 || len(cfg.Sources[0].Assert) != 4 {
 		t.Errorf("got %d clients, %d sources, %d assertions", len(cfg.SCIM.Clients), len(cfg.Sources), len(cfg.Sources[0].Assert))
 	}
 	if _, err := cfg.Sources[1].KeyPair(); err != nil {

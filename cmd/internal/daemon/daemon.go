@@ -32,6 +32,7 @@ import (
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/config"
 	"scimbridge/scim"
+	"scimbridge/scim/accesstoken"
 	"scimbridge/scim/directory"
 	"scimbridge/sync/store"
 )
@@ -57,6 +58,7 @@ type Daemon struct {
 	store         *store.DB
 	library       directory.Library
 	sessions      *scim.Sessions
+	issuers       *accesstoken.Issuers
 	key           []byte // seals cursors
 	watcher       *config.Watcher
 	scimListener  net.Listener
@@ -99,6 +101,7 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if d.log == nil {
 		d.log = newLogger(os.Stderr, &d.logs, journalSend())
 	}
+	d.issuers = accesstoken.NewIssuers(http.DefaultTransport, d.log)
 	defer func() {
 		if err != nil {
 			d.close()
@@ -190,6 +193,7 @@ func (d *Daemon) Start() {
 		return d.scimServer.Serve(l)
 	})
 	serve("the administrator", func() error { return d.adminServer.Serve(d.adminListener) })
+	d.running.Go(func() { d.issuers.Run(d.ctx) })
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	for _, s := range d.sources {

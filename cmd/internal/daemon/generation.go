@@ -15,6 +15,7 @@ import (
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/config"
 	"scimbridge/scim"
+	"scimbridge/scim/accesstoken"
 	"scimbridge/scim/directory"
 	"scimbridge/scim/mapping"
 )
@@ -137,9 +138,10 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	if old := d.gen.Load(); old != nil && (old.tls == nil) != (gen.tls == nil) {
 		return cfg.Fault("scim.tls", "a running daemon can't go from HTTP to HTTPS or back", "restart it")
 	}
+	clients := d.clients(cfg)
 	gen.handler, err = scim.New(scim.Config{
 		BaseURL: publicURL, View: d.view, ViewByID: d.library.ByID, Schemas: mapper.Schemas(),
-		Clients: clients(cfg), DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
+		Clients: clients, DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
 		PublicDiscovery: cfg.SCIM.PublicDiscovery, Key: d.key, Sessions: d.sessions, Log: d.log,
 	})
 	if err != nil {
@@ -164,6 +166,7 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	d.sources = b.next
 	d.library.SetPictures(pictures(cfg, b.next))
 	d.gen.Store(gen)
+	d.issuers.Keep(verifiers(clients))
 	for name, s := range old {
 		if n := b.next[name]; n == nil || n.picture != s.picture {
 			s.picture.Close() // only forbids it to write
@@ -221,7 +224,7 @@ func (d *Daemon) view() (*directory.View, error) {
 	return v, nil
 }
 
-func clients(cfg *config.Config) []scim.Client {
+func (d *Daemon) clients(cfg *config.Config) []scim.Client {
 	var all []scim.Client
 	for _, c := range cfg.SCIM.Clients {
 		client := scim.Client{
@@ -233,7 +236,28 @@ func clients(cfg *config.Config) []scim.Client {
 		if c.OAuth2 != nil {
 			client.OAuth2 = &scim.OAuth2{ClientID: c.OAuth2.ClientID, Secret: c.OAuth2.ClientSecretFile.SHA256.Sum()}
 		}
+		if c.JWT != nil {
+			client.JWT = d.issuers.Verifier(tokenConfig(c.JWT))
+		}
 		all = append(all, client)
+	}
+	return all
+}
+
+func tokenConfig(j *config.JWT) accesstoken.Config {
+	t := accesstoken.Config{Issuer: j.Issuer, Audience: j.Audience, Subject: j.Subject, JWKSURL: j.JWKSURL}
+	for _, c := range j.Claims {
+		t.Claims = append(t.Claims, accesstoken.Claim{Name: c.Claim, Value: c.Value})
+	}
+	return t
+}
+
+func verifiers(clients []scim.Client) []*accesstoken.Verifier {
+	var all []*accesstoken.Verifier
+	for _, c := range clients {
+		if c.JWT != nil {
+			all = append(all, c.JWT)
+		}
 	}
 	return all
 }

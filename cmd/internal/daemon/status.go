@@ -61,6 +61,9 @@ func (d *Daemon) Status() admin.Status {
 	for _, c := range d.sessions.Status() {
 		st.Clients = append(st.Clients, clientStatus(c))
 	}
+	for _, i := range d.issuers.Status() {
+		st.Issuers = append(st.Issuers, admin.IssuerStatus{Issuer: i.Issuer, Keys: i.Keys, Fetched: i.Fetched, Error: i.Error})
+	}
 	st.Endpoint = d.endpoint.status()
 	st.Credentials = expiries(gen.cfg)
 	return st

@@ -1,0 +1,3 @@
+package accesstoken
+
+var Freshness = freshness
