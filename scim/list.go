@@ -132,6 +132,9 @@ func (h *Handler) current(c *client) (seen, whole *directory.View, err *scimErro
 	if fault != nil {
 		return nil, nil, unready(fault.Error())
 	}
+	if fault := h.cfg.Ready(c.Sources); fault != nil {
+		return nil, nil, unready(fault.Error())
+	}
 	seen, ok := c.view(whole)
 	if !ok {
 		return nil, nil, unready("a source has not been read completely yet")

@@ -39,6 +39,11 @@ type Config struct {
 	// yet; the error's text goes to clients in a 503.
 	View func() (*directory.View, error)
 
+	// Ready says why the current view must not be read by a client that sees
+	// the given sources, nil meaning all: somebody could be missing from it. Nil:
+	// it may whenever there is one.
+	Ready func(sources []string) error
+
 	// ViewByID gives an earlier view by its ID while it is kept. Nil: earlier
 	// views are had only while a session holds them.
 	ViewByID func(id string) (*directory.View, bool)
@@ -81,6 +86,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.MaxPageSize == 0 {
 		cfg.MaxPageSize = 5000
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func([]string) error { return nil }
 	}
 	if cfg.ViewByID == nil {
 		cfg.ViewByID = func(string) (*directory.View, bool) { return nil, false }

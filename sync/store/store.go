@@ -200,6 +200,12 @@ type Store interface {
 	// while a round is open.
 	DropSource(ctx context.Context, name string) error
 
+	// SetOpened notes, for the state as a whole and for good, that every source
+	// has been served at the same time; Opened tells. A state without that mark
+	// may have taken the place of one that was lost.
+	SetOpened(ctx context.Context) error
+	Opened(ctx context.Context) (bool, error)
+
 	// Begin starts the round after the last committed one. A second round of
 	// the same source fails with ErrBusy; rounds of different sources may be
 	// open side by side. ctx covers the whole round: once it is done every

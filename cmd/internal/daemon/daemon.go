@@ -70,6 +70,8 @@ type Daemon struct {
 
 	// gen is what serves now.
 	gen atomic.Pointer[generation]
+	// opened: every source has been served at the same time.
+	opened atomic.Bool
 
 	reloads  reloadStatus
 	endpoint *endpoint
@@ -118,6 +120,11 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
+	opened, err := d.store.Opened(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.opened.Store(opened)
 	if d.key, err = cursorKey(filepath.Join(dir, "cursor.key")); err != nil {
 		return nil, err
 	}

@@ -123,6 +123,7 @@ func (d *Daemon) reload(ctx context.Context) (string, error) {
 // load takes a configuration into service: first all that can fail, then the
 // swap. d.reloading is held.
 func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
+	d.noteOpened(ctx)
 	for _, w := range cfg.Warnings {
 		d.log.Warn("configuration", "warning", w.Error())
 	}
@@ -140,7 +141,7 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	}
 	clients := d.clients(cfg)
 	gen.handler, err = scim.New(scim.Config{
-		BaseURL: publicURL, View: d.view, ViewByID: d.library.ByID, Schemas: mapper.Schemas(),
+		BaseURL: publicURL, View: d.view, Ready: d.complete, ViewByID: d.library.ByID, Schemas: mapper.Schemas(),
 		Clients: clients, DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
 		PublicDiscovery: cfg.SCIM.PublicDiscovery, Key: d.key, Sessions: d.sessions, Log: d.log,
 	})
@@ -208,18 +209,11 @@ func (d *Daemon) publicURL(cfg *config.Config) string {
 	return cfg.SCIM.PublicURL
 }
 
-// view gives the view that requests read, or why there is none. A source that
-// was served before must not be missing in it: everybody in it would be taken
-// for gone.
+// view gives the view that requests read, or why there is none.
 func (d *Daemon) view() (*directory.View, error) {
 	v := d.library.View()
 	if len(v.Snapshots()) == 0 {
 		return nil, errors.New("the first import from Microsoft 365 is not complete yet")
-	}
-	for _, s := range d.gen.Load().sources {
-		if s.imported && s.picture.Current() == nil {
-			return nil, fmt.Errorf("the picture of source %s was lost and is being made again", s.name)
-		}
 	}
 	return v, nil
 }

@@ -26,6 +26,9 @@ func (d *Daemon) Ready() error {
 	if _, err := d.view(); err != nil {
 		return err
 	}
+	if err := d.complete(nil); err != nil {
+		return err
+	}
 	for _, s := range d.gen.Load().sources {
 		if s.mirror != nil && s.picture.Current() == nil {
 			return fmt.Errorf("source %s has not been imported yet", s.name)
@@ -34,6 +37,7 @@ func (d *Daemon) Ready() error {
 			return fmt.Errorf("source %s waits for the administrator's consent", s.name)
 		}
 	}
+	d.noteOpened(d.ctx)
 	return nil
 }
 

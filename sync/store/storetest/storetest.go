@@ -52,6 +52,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"a dropped source is unknown and others are not":             drop,
 		"closing rolls back open rounds":                             closing,
 		"what is given and got is not shared":                        notShared,
+		"a state is opened once and for good":                        openedForGood,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, fresh(t)) })
 	}
@@ -731,4 +732,30 @@ func notShared(t *testing.T, open Opener) {
 	got, _, err = s.Object(t.Context(), "a", store.User, ada)
 	must(t, err)
 	same(t, "outside", string(got.Properties), "old")
+}
+
+func openedForGood(t *testing.T, open Opener) {
+	s := open(t)
+	is := func(want bool) {
+		t.Helper()
+		if got, err := s.Opened(t.Context()); err != nil || got != want {
+			t.Errorf("opened: %t, %v; want %t", got, err, want)
+		}
+	}
+	is(false)
+	for range 2 {
+		if err := s.SetOpened(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		is(true)
+	}
+	if err := s.DropSource(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	is(true)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t)
+	is(true)
 }
