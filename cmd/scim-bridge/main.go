@@ -98,7 +98,7 @@ Set it up:                 docs/getting-started.md`,
 	root.AddCommand(
 		serveCommand(p), demoCommand(p), checkConfigCommand(p), statusCommand(p), syncCommand(p),
 		approveCommand(p), freezeCommand(p, true), freezeCommand(p, false), reloadCommand(p),
-		heldCommand(p), diffCommand(p), rollbackCommand(p), testCommand(p),
+		heldCommand(p), diffCommand(p), rollbackCommand(p), testCommand(p), consentCommand(p),
 		tokenCommand(p), versionCommand(p), manCommand(p),
 	)
 	return root

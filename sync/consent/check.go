@@ -19,6 +19,18 @@ type Report struct {
 	Source string `json:"source"`
 	Steps  []Step `json:"steps"`
 
+	// TenantID and Organization are the tenant's id and name, as far as they
+	// could be read.
+	TenantID     string `json:"tenantID,omitempty"`
+	Organization string `json:"organization,omitempty"`
+	// Granted are the application permissions in the token; nil where it could
+	// not be read.
+	Granted []string `json:"granted,omitempty"`
+	// Needed are the permissions that the source needs.
+	Needed []Permission `json:"needed,omitempty"`
+	// Comparison is Granted against Needed; nil where Granted is.
+	Comparison *Comparison `json:"comparison,omitempty"`
+
 	// passing tells that what is wrong may pass by itself: a grant that has not
 	// spread, a service that is down.
 	passing bool
@@ -61,7 +73,7 @@ const maxOffset = 2 * time.Minute
 // makes no sense: at the network, at the token. It takes as long as Microsoft
 // takes to answer, and ends with ctx.
 func Check(ctx context.Context, app App) *Report {
-	c := &check{ctx: ctx, app: app, report: &Report{Source: app.Source}}
+	c := &check{ctx: ctx, app: app, report: &Report{Source: app.Source, Needed: Needed(app.Wants)}}
 	if app.Graph.TenantID == "" {
 		app.Graph.TenantID = app.Tenant
 	}
@@ -149,15 +161,15 @@ func (c *check) token() bool {
 		return false
 	}
 	c.ok("token", "tenant "+claims.TenantID, "")
-	c.roles = claims.Roles
 	comparison := Compare(c.app.Wants, claims.Roles)
+	c.roles, c.report.TenantID, c.report.Granted, c.report.Comparison = claims.Roles, claims.TenantID, claims.Roles, &comparison
 	if len(comparison.Missing) > 0 {
 		missing := strings.Join(names(comparison.Missing), " and ")
 		c.fault("permissions", fmt.Errorf("%w: %s", graph.ErrPermission, missing),
 			"App registrations > the application > API permissions > Add a permission > Microsoft Graph > Application permissions: add "+missing+", then Grant admin consent")
 		return true
 	}
-	c.ok("permissions", strings.Join(claims.Roles, ", "), comparison.advice())
+	c.ok("permissions", strings.Join(claims.Roles, ", "), comparison.Advice())
 	return true
 }
 
@@ -166,6 +178,7 @@ func (c *check) organization() {
 	org, err := c.client.Organization(c.ctx)
 	switch {
 	case err == nil:
+		c.report.Organization = org.DisplayName
 		c.ok("organization", org.DisplayName, "")
 	case errors.Is(err, graph.ErrPermission):
 		c.ok("organization", "its name is not shown without Organization.Read.All, which is not needed", "")

@@ -65,7 +65,15 @@ type Flow struct {
 	over     map[[32]byte]Reason // :: hash of a state that is no longer good -> why
 	overList [][32]byte          // the same, the oldest first
 	handOffs map[[32]byte]handOff
-	running  []*Job // the oldest first
+	running  []*Job           // the oldest first
+	ended    map[string]ended // source -> its last answer that was refused
+	watched  map[string]bool  // sources that are being watched
+}
+
+// ended is an answer that was refused.
+type ended struct {
+	at      time.Time
+	refusal *Refusal
 }
 
 // asked is one visit to Microsoft's page that has not come back.
@@ -92,7 +100,8 @@ func New(cfg Config) *Flow {
 	if cfg.Patience == 0 {
 		cfg.Patience = defaultPatience
 	}
-	f := &Flow{cfg: cfg, log: cfg.Log, live: map[[32]byte]*asked{}, over: map[[32]byte]Reason{}, handOffs: map[[32]byte]handOff{}}
+	f := &Flow{cfg: cfg, log: cfg.Log, live: map[[32]byte]*asked{}, over: map[[32]byte]Reason{}, handOffs: map[[32]byte]handOff{},
+		ended: map[string]ended{}, watched: map[string]bool{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }
@@ -110,15 +119,31 @@ type Link struct {
 }
 
 // Begin opens a consent: the address of Microsoft's page for whoever sits at the
-// browser now. by says for the record how the consent came.
+// browser now. by says for the record how the consent came. Where the tenant is
+// known, a grant that is given elsewhere meanwhile counts as the answer, so call
+// it only where [Granted] says that there is something left to consent to.
 func (f *Flow) Begin(ctx context.Context, source, by string) (Link, error) {
+	link, err := f.BeginAgain(ctx, source, by)
+	if err == nil {
+		f.watch(source, link.Expires)
+	}
+	return link, err
+}
+
+// BeginAgain is Begin for a source that may have all that it needs: only
+// Microsoft's answer counts.
+func (f *Flow) BeginAgain(ctx context.Context, source, by string) (Link, error) {
 	return f.begin(ctx, source, by, StateLifetime, [32]byte{})
 }
 
 // BeginMailed is Begin for a link that is sent to an administrator whose browser
 // cannot reach us: it is good for longer, and its answer is pasted back.
 func (f *Flow) BeginMailed(ctx context.Context, source string) (Link, error) {
-	return f.begin(ctx, source, "a mailed link", MailedLifetime, [32]byte{})
+	link, err := f.begin(ctx, source, "a mailed link", MailedLifetime, [32]byte{})
+	if err == nil {
+		f.watch(source, link.Expires)
+	}
+	return link, err
 }
 
 func (f *Flow) begin(ctx context.Context, source, by string, lifetime time.Duration, from [32]byte) (Link, error) {
@@ -143,8 +168,8 @@ func (f *Flow) begin(ctx context.Context, source, by string, lifetime time.Durat
 func (a *App) askable() error {
 	switch {
 	case a.managed():
-		return refuse(NoPage, a.Source, "a managed identity is granted permissions by command lines, not on a page",
-			"have an administrator run them: scim-bridge setup --help shows them")
+		return refuse(NoPage, a.Source, "a managed identity is granted its permissions by command lines, not on a page",
+			"have an administrator run them: scim-bridge consent prints them")
 	case a.Graph.ClientID == "":
 		return refuse(NoPage, a.Source, "the source has no client_id", "register an application and write its id into the configuration")
 	case a.RedirectURI == "":
@@ -216,7 +241,9 @@ func (f *Flow) take(state string) (*asked, *Refusal) {
 	switch {
 	case a != nil && time.Now().After(a.expires):
 		f.retire(key, Expired)
-		return nil, refuse(Expired, a.source, "the link has expired", againNext)
+		r := refuse(Expired, a.source, "the link has expired", againNext)
+		f.ended[a.source] = ended{time.Now(), r}
+		return nil, r
 	case a != nil:
 		f.retire(key, Replayed)
 		return a, nil
@@ -262,6 +289,10 @@ func (f *Flow) Answer(ctx context.Context, query url.Values) (*Answer, error) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		f.log.Warn("answer to consent is refused", "reason", string(refusal.Reason), "source", a.source, "microsoft", refusal.Microsoft)
+		refusal.HandedOff = a.handOff != [32]byte{}
+		f.mu.Lock()
+		f.ended[a.source] = ended{time.Now(), refusal}
+		f.mu.Unlock()
 	}
 	return answer, err
 }
@@ -315,14 +346,19 @@ func (f *Flow) HandOff(ctx context.Context, source, page string) (Link, error) {
 	}
 	text, key := secret()
 	now := time.Now()
+	link := Link{URL: page + text, Expires: now.Add(MailedLifetime)}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.tidy(now, source)
-	if len(f.handOffs) >= maxLive {
+	full := len(f.handOffs) >= maxLive
+	if !full {
+		f.handOffs[key] = handOff{source, link.Expires}
+	}
+	f.mu.Unlock()
+	if full {
 		return Link{}, refuse(Refused, source, "there are too many links already", "wait until some have expired")
 	}
-	f.handOffs[key] = handOff{source, now.Add(MailedLifetime)}
-	return Link{URL: page + text, Expires: now.Add(MailedLifetime)}, nil
+	f.watch(source, link.Expires)
+	return link, nil
 }
 
 // HandedOff gives the source that a hand-off's secret is about.
@@ -343,20 +379,4 @@ func (f *Flow) BeginHandedOff(ctx context.Context, text string) (Link, error) {
 		return Link{}, err
 	}
 	return f.begin(ctx, app.Source, "a handed-off link", StateLifetime, sha256.Sum256([]byte(text)))
-}
-
-// ParseAnswer reads what somebody pasted: the whole address that Microsoft sent
-// the browser to, or its query alone.
-func ParseAnswer(text string) (url.Values, error) {
-	text = strings.Trim(strings.TrimSpace(text), `<>"'`)
-	if _, after, ok := strings.Cut(text, "?"); ok {
-		text = after
-	}
-	text, _, _ = strings.Cut(text, "#")
-	query, err := url.ParseQuery(text)
-	if err != nil || query.Get("state") == "" {
-		return nil, refuse(Malformed, "", "this is not the address that Microsoft sent the browser to",
-			"copy the whole address from the browser's address bar; it has /consent/callback? and state= in it")
-	}
-	return query, nil
 }

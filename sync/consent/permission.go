@@ -9,6 +9,9 @@ import (
 type Wants struct {
 	Groups        bool // groups and their members
 	HiddenMembers bool // members of groups that hide them
+	// More are further permissions that the configuration asks for, each with
+	// its Why; see [Known].
+	More []Permission
 }
 
 // A Permission is an application permission of Microsoft Graph.
@@ -43,6 +46,11 @@ func Needed(w Wants) []Permission {
 			list = append(list, hiddenRead)
 		}
 	}
+	for _, p := range w.More {
+		if !slices.ContainsFunc(list, func(have Permission) bool { return have.Name == p.Name }) {
+			list = append(list, p)
+		}
+	}
 	for _, p := range optional(w) {
 		p.Optional = true
 		list = append(list, p)
@@ -57,6 +65,27 @@ func optional(w Wants) []Permission {
 	return []Permission{orgRead}
 }
 
+// further are the permissions that only some configurations need.
+var further = []Permission{
+	{Name: "AuditLog.Read.All", ID: "b0afded3-3588-46d8-8b3d-9842eff778da", Why: "to read when a user last signed in"},
+	{Name: "Application.Read.All", ID: "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30", Why: "to read applications and who is assigned to them"},
+	{Name: "Group.Read.All", ID: "5b567255-7703-4780-807c-7be8301ae99b", Why: "to read all properties of groups"},
+	{Name: "Directory.Read.All", ID: "7ab1d382-f21e-4acd-a863-ba3e13f7da61", Why: "to read all of the directory"},
+	{Name: "User-LifeCycleInfo.Read.All", ID: "8556a004-db57-4d7a-8b82-97a13428e96f", Why: "to read the date on which a user leaves"},
+	{Name: "CustomSecAttributeAssignment.Read.All", ID: "3b37c5a4-1226-493d-bec3-5d6c6b866f3f", Why: "to read custom security attributes"},
+}
+
+// Known gives one of Graph's application permissions by name, to be put into
+// [Wants.More]; ok is false for one that is not known here.
+func Known(name string) (p Permission, ok bool) {
+	for _, p := range append([]Permission{userRead, memberRead, hiddenRead, orgRead}, further...) {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Permission{}, false
+}
+
 // broader has the permissions that include another.
 var broader = map[string][]string{
 	userRead.Name: {"User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"},
@@ -68,12 +97,12 @@ var broader = map[string][]string{
 // A Comparison is what was granted against what is needed.
 type Comparison struct {
 	// Missing are the needed ones that nothing granted includes.
-	Missing []Permission
+	Missing []Permission `json:"missing,omitempty"`
 	// Surplus are the granted ones that are not needed.
-	Surplus []string
+	Surplus []string `json:"surplus,omitempty"`
 	// Instead has, for a broad one among Surplus that stands in for narrower
 	// ones which are not granted, those narrower ones.
-	Instead map[string][]string
+	Instead map[string][]string `json:"instead,omitempty"`
 }
 
 // Compare compares.
@@ -101,16 +130,21 @@ func Compare(w Wants, granted []string) Comparison {
 	return c
 }
 
-// advice says what to do about the surplus, "" where there is none.
-func (c Comparison) advice() string {
-	var parts []string
+// Words says of each surplus permission what to do about it.
+func (c Comparison) Words() (words []string) {
 	for _, name := range c.Surplus {
 		if narrow := c.Instead[name]; len(narrow) > 0 {
-			parts = append(parts, name+" is broader than needed: list "+strings.Join(narrow, " and ")+" in its place")
+			words = append(words, name+" is broader than needed: list "+strings.Join(narrow, " and ")+" in its place")
 			continue
 		}
-		parts = append(parts, name+" is not needed, remove it")
+		words = append(words, name+" is not needed, remove it")
 	}
+	return words
+}
+
+// Advice says on one line what to do about the surplus, "" where there is none.
+func (c Comparison) Advice() string {
+	parts := c.Words()
 	if len(parts) == 0 {
 		return ""
 	}

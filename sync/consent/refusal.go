@@ -32,18 +32,21 @@ const (
 
 // A Refusal is a consent that came to nothing, in words for people.
 type Refusal struct {
-	Reason Reason
+	Reason Reason `json:"reason"`
 	// Source is the source that it was about; empty where that is not known.
-	Source string
+	Source string `json:"source,omitempty"`
 	// What happened, in one sentence without a full stop.
-	What string
+	What string `json:"what"`
 	// Next is what to do now, likewise.
-	Next string
+	Next string `json:"next,omitempty"`
 	// Microsoft has Microsoft's own words, where there are any: they come from
 	// outside, and are bounded and on one line.
-	Microsoft string
+	Microsoft string `json:"microsoft,omitempty"`
+	// HandedOff tells that the answer came by a hand-off: whoever reads this is
+	// not the one who runs the program.
+	HandedOff bool `json:"handedOff,omitempty"`
 	// Report is the test's, for TestFailed.
-	Report *Report
+	Report *Report `json:"report,omitempty"`
 }
 
 // Error gives all of it on one line.

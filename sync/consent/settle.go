@@ -31,7 +31,11 @@ type Progress struct {
 	Last   string    // what the last try met
 	Report *Report   // of the test, once there is one
 	Err    error     // why it failed
+	Until  time.Time // when patience ends
 }
+
+// Ended tells that nothing more will happen.
+func (p *Progress) Ended() bool { return p.Stage == Done || p.Stage == Failed }
 
 const (
 	firstWait = 2 * time.Second
@@ -86,6 +90,7 @@ func (s *settling) run(ctx context.Context) (_ *Report, err error) {
 		return nil, err
 	}
 	deadline := s.p.Since.Add(s.flow.cfg.Patience)
+	s.p.Until = deadline
 	for wait := firstWait; ; wait = min(wait*3/2, longWait) {
 		s.p.Tries++
 		s.p.Next = time.Time{}
@@ -203,9 +208,14 @@ type Job struct {
 	ID     string
 	Source string
 
-	flow *Flow
-	p    Progress // guarded by flow.mu
+	begun  time.Time
+	flow   *Flow
+	tenant string
+	p      Progress // guarded by flow.mu
 }
+
+// Tenant is the tenant that the job is about, as the answer named it.
+func (j *Job) Tenant() string { return j.tenant }
 
 // Progress tells where the job stands.
 func (j *Job) Progress() Progress {
@@ -214,11 +224,19 @@ func (j *Job) Progress() Progress {
 	return j.p
 }
 
-// Start settles an answer in the background.
+// Start settles an answer in the background. Where one of the same source and
+// tenant is at it already, that one is given.
 func (f *Flow) Start(answer *Answer) *Job {
 	id, _ := secret()
-	j := &Job{ID: id, Source: answer.Source, flow: f, p: Progress{Stage: Spreading, Since: time.Now()}}
+	now := time.Now()
+	j := &Job{ID: id, Source: answer.Source, begun: now, flow: f, tenant: answer.tenant, p: Progress{Stage: Spreading, Since: now}}
 	f.mu.Lock()
+	for _, r := range f.running {
+		if r.Source == j.Source && r.tenant == j.tenant && !r.p.Ended() {
+			f.mu.Unlock()
+			return r
+		}
+	}
 	f.running = append(f.running, j)
 	if len(f.running) > maxJobs {
 		f.running = f.running[1:]
@@ -254,7 +272,7 @@ func (f *Flow) Verifying(source string) (Progress, bool) {
 	defer f.mu.Unlock()
 	for _, j := range slices.Backward(f.running) {
 		if j.Source == source {
-			return j.p, j.p.Stage == Spreading || j.p.Stage == Testing
+			return j.p, !j.p.Ended()
 		}
 	}
 	return Progress{}, false

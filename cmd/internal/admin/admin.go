@@ -37,6 +37,7 @@ type Backend interface {
 	Freeze(ctx context.Context, source string) error
 	Unfreeze(ctx context.Context, source string) (Round, error)
 	Generations
+	Consents
 
 	// History gives a source's last rounds, the latest first.
 	History(ctx context.Context, source string, limit int) ([]PastRound, error)
@@ -265,6 +266,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("POST /api/v1/sources/{source}/freeze", h.freeze)
 	mux.HandleFunc("POST /api/v1/sources/{source}/unfreeze", h.unfreeze)
 	h.mountGenerations(mux)
+	h.mountConsent(mux)
 	return h.protect(http.NewCrossOriginProtection().Handler(mux))
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"scimbridge/cmd/internal/admin"
+	"scimbridge/sync/consent"
 	"scimbridge/sync/mirror"
 )
 
@@ -26,6 +27,8 @@ type fake struct {
 	done  []string
 	err   error
 	st    admin.Status
+	flow  *consent.Flow
+	apps  []consent.App
 }
 
 func (f *fake) Ready() error         { return f.ready }
@@ -78,6 +81,22 @@ func (f *fake) Lookup(_ context.Context, text string) ([]admin.Found, error) {
 	return nil, nil
 }
 func (f *fake) ConfigYAML() string { return "scim: {}\n" }
+
+func (f *fake) ConsentFlow() *consent.Flow                         { return f.flow }
+func (f *fake) ConsentApps(context.Context) ([]consent.App, error) { return f.apps, f.err }
+func (f *fake) AdminURL() string                                   { return "https://admin.example.com" }
+func (f *fake) Test(context.Context, string) (*consent.Report, error) {
+	f.done = append(f.done, "test")
+	return &consent.Report{Source: "contoso", Steps: []consent.Step{{Name: "token", Detail: "<b>", Mend: "mend it"}}}, f.err
+}
+func (f *fake) ConsentApp(_ context.Context, source string) (consent.App, error) {
+	for _, app := range f.apps {
+		if app.Source == source {
+			return app, nil
+		}
+	}
+	return consent.App{}, admin.ErrNoSource
+}
 func (f *fake) PublicHost() string { return f.host }
 
 // newFake has everything that the page can show.

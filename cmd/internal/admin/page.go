@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-//go:embed page.html page.css page.js
+//go:embed page.html page.css page.js consent.css
 var files embed.FS
 
 // asset serves what the page needs besides itself.

@@ -41,12 +41,7 @@ var (
 func (h *handler) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("Cache-Control", "no-store")
-		header.Set("Content-Security-Policy", contentPolicy)
-		header.Set("Cross-Origin-Opener-Policy", "same-origin")
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("X-Frame-Options", "DENY")
-		header.Set("Referrer-Policy", "no-referrer")
+		protective(header)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		want, needed := h.backend.AdminToken()
 		switch {
@@ -67,13 +62,31 @@ func (h *handler) protect(next http.Handler) http.Handler {
 	})
 }
 
-// open says whether anybody may make the request.
+// protective sets the headers that keep a browser from doing with an answer what
+// it is not for.
+func protective(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Security-Policy", contentPolicy)
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Referrer-Policy", "no-referrer")
+}
+
+// open says whether anybody may make the request. Of the consent pages these are
+// the ones that prove themselves by a secret in the address: Microsoft's
+// redirect does not bring the session's cookie along.
 func open(r *http.Request) bool {
 	switch r.URL.Path {
-	case "/healthz", "/readyz", "/login":
+	case "/healthz", "/readyz", "/login", "/consent/callback":
 		return true
 	}
-	return strings.HasPrefix(r.URL.Path, "/assets/")
+	for _, prefix := range []string{"/assets/", "/consent/outcome/", "/consent/ask/"} {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // ownHost says whether a Host header names this machine in a way that no other

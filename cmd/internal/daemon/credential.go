@@ -26,29 +26,6 @@ func graphConfig(cfg *config.Config, index int, tenant string, mapper *mapping.M
 	}, nil
 }
 
-// ConsentApp gives a source as package consent sees it: what is asked for, with
-// what credential, and where Microsoft's page sends the browser back to. tenant is
-// used where the configuration names none.
-func ConsentApp(cfg *config.Config, index int, tenant, version string) (consent.App, error) {
-	mapper, err := mapping.New(mapping.Config{BaseURL: "https://scim.invalid/scim/v2"})
-	if err != nil {
-		return consent.App{}, err
-	}
-	sc := cfg.Sources[index]
-	if sc.TenantID != "" {
-		tenant = sc.TenantID
-	}
-	g, err := graphConfig(cfg, index, tenant, mapper, version)
-	if err != nil {
-		return consent.App{}, err
-	}
-	app := consent.App{Source: sc.Name, Graph: g, Wants: consent.Wants{Groups: sc.Groups.Enabled}}
-	if cfg.Admin.PublicURL != "" {
-		app.RedirectURI = cfg.Admin.PublicURL + "/consent/callback"
-	}
-	return app, nil
-}
-
 // CheckSource tests the credential of a source as the daemon would use it,
 // without a daemon and without changing anything. tenant is used where the
 // configuration names none.

@@ -34,6 +34,7 @@ import (
 	"scimbridge/scim"
 	"scimbridge/scim/accesstoken"
 	"scimbridge/scim/directory"
+	"scimbridge/sync/consent"
 	"scimbridge/sync/store"
 )
 
@@ -63,6 +64,7 @@ type Daemon struct {
 	watcher       *config.Watcher
 	scimListener  net.Listener
 	adminListener net.Listener
+	consent       *consent.Flow
 	scimServer    *http.Server
 	adminServer   *http.Server
 	running       sync.WaitGroup
@@ -139,6 +141,7 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if d.adminListener, err = listen(cfg.Admin.Listen, "admin", passed); err != nil {
 		return nil, cfg.Fault("admin.listen", err.Error(), "choose an address that is free and belongs to this machine")
 	}
+	d.consent = consent.New(consent.Config{App: d.ConsentApp, Save: d.saveConsent, Log: d.log})
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if err := d.load(ctx, cfg); err != nil {
@@ -255,6 +258,7 @@ const stopTime = 20 * time.Second
 // Stop ends everything: no new requests, those under way to their end, rounds
 // cut off where they are, which loses nothing. It may be called again.
 func (d *Daemon) Stop() error {
+	d.consent.Close() // before the lock: a consent that is being kept needs it
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if d.stopped {
@@ -291,6 +295,9 @@ func (d *Daemon) Stop() error {
 // close lets go of what New opened.
 func (d *Daemon) close() error {
 	d.cancel()
+	if d.consent != nil {
+		d.consent.Close()
+	}
 	var errs []error
 	if d.watcher != nil {
 		errs = append(errs, d.watcher.Close())

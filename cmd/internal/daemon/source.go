@@ -31,6 +31,7 @@ type source struct {
 	client  *graph.Client  // nil where nothing is pulled
 	mirror  *mirror.Mirror // likewise
 	state   string         // why nothing is pulled, in the words of the status
+	ask     string         // where an administrator consents; empty: nowhere
 
 	// imported tells that the source has been served before.
 	imported bool
@@ -245,6 +246,9 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 		return nil, fmt.Errorf("reading the state of source %s: %w", sc.Name, err)
 	}
 	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: fingerprint, shelf: b.shelf, imported: state.Round > 0}
+	if base := b.d.adminURL(b.cfg); base != "" {
+		s.ask = base + "/consent/" + sc.Name
+	}
 	tenant := cmp.Or(sc.TenantID, state.Consent.TenantID)
 	switch {
 	case !sc.Enabled:

@@ -137,7 +137,7 @@ func (s *source) status() admin.SourceStatus {
 		st.Generation, st.Published = cur.Generation(), cur.Published()
 	}
 	if s.state == stateConsent {
-		st.Error = "its tenant is not known: write the Directory (tenant) ID into tenant_id"
+		st.Error = "its tenant is not known yet: " + s.consentWords()
 	}
 	if s.mirror == nil {
 		return st
@@ -164,6 +164,15 @@ func (s *source) status() admin.SourceStatus {
 	}
 	st.Graph = graphStatus(s.client.Status())
 	return st
+}
+
+// consentWords says how an administrator consents.
+func (s *source) consentWords() string {
+	words := "have an administrator consent, by scim-bridge consent --source " + s.name
+	if s.ask != "" {
+		words += " or at " + s.ask
+	}
+	return words
 }
 
 func graphStatus(g graph.Status) *admin.GraphStatus {
