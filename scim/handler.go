@@ -75,6 +75,9 @@ func (h *Handler) finish(x *exchange) {
 	}
 	h.sessions.count(x)
 	h.access(x)
+	if h.cfg.Tracer != nil {
+		h.trace(x)
+	}
 	if fault != nil {
 		panic(http.ErrAbortHandler)
 	}

@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/elimity-com/scim/schema"
+	"go.opentelemetry.io/otel/trace"
 
 	"scimbridge/scim/directory"
 )
@@ -74,6 +75,9 @@ type Config struct {
 
 	// Sessions holds what outlives this Handler; nil starts afresh.
 	Sessions *Sessions
+
+	// Tracer makes a span of each request; nil: none.
+	Tracer trace.Tracer
 
 	// Log takes one line per request, and panics; nil discards.
 	Log *slog.Logger

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 )
 
@@ -46,6 +47,9 @@ type Config struct {
 	// Log gets retries, throttling and broken objects. nil: nothing is logged.
 	// No token and no personal data goes there.
 	Log *slog.Logger
+
+	// Tracer makes a span of each request; nil: none.
+	Tracer trace.Tracer
 
 	// Version is our own version for the User-Agent: scim-bridge/<version>.
 	Version string
@@ -99,6 +103,9 @@ func New(cfg Config) (*Client, error) {
 		graph: graph,
 		log:   cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		names: knownNames(cfg.Select),
+	}
+	if cfg.Tracer != nil {
+		c.http.Transport = traced{cmp.Or(c.http.Transport, http.DefaultTransport), cfg.Tracer}
 	}
 	if rps := cfg.RequestsPerSecond; rps > 0 {
 		c.limiter = rate.NewLimiter(rate.Limit(rps), max(1, int(rps)))

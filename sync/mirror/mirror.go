@@ -34,6 +34,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"scimbridge/scim/directory"
 	"scimbridge/scim/mapping"
 	"scimbridge/sync/graph"
@@ -67,6 +69,9 @@ type Config struct {
 	Guard Guard
 	// Assertions are checked on every snapshot before it is published.
 	Assertions []Assertion
+
+	// Tracer makes a span of each round; nil: none.
+	Tracer trace.Tracer
 
 	// Log gets one line for each round; nil discards.
 	Log *slog.Logger
@@ -162,6 +167,8 @@ func (m *Mirror) Refresh(ctx context.Context, opts Options) (Report, error) {
 	m.pulling.Lock()
 	defer m.pulling.Unlock()
 	report := Report{Started: time.Now()}
+	ctx, ended := m.trace(ctx, &report)
+	defer ended()
 	if opts.DryRun {
 		err := m.rehearse(ctx, opts, &report)
 		report.finish(err)

@@ -31,6 +31,7 @@ import (
 
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/config"
+	"scimbridge/cmd/internal/tracing"
 	"scimbridge/scim"
 	"scimbridge/scim/accesstoken"
 	"scimbridge/scim/directory"
@@ -60,6 +61,7 @@ type Daemon struct {
 	library       directory.Library
 	sessions      *scim.Sessions
 	issuers       *accesstoken.Issuers
+	traces        *tracing.Tracing
 	key           []byte // seals cursors
 	watcher       *config.Watcher
 	scimListener  net.Listener
@@ -104,6 +106,9 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	d.logs.set(cfg.Log)
 	if d.log == nil {
 		d.log = newLogger(os.Stderr, &d.logs, journalSend())
+	}
+	if d.traces, err = tracing.Start(ctx, opts.Version, d.log); err != nil {
+		d.log.Warn("no traces are sent", "err", err)
 	}
 	d.issuers = accesstoken.NewIssuers(http.DefaultTransport, d.log)
 	defer func() {
@@ -313,5 +318,6 @@ func (d *Daemon) close() error {
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
 	}
+	d.traces.Stop()
 	return errors.Join(errs...)
 }

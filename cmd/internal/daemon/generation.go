@@ -143,7 +143,7 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	gen.handler, err = scim.New(scim.Config{
 		BaseURL: publicURL, View: d.view, Ready: d.complete, ViewByID: d.library.ByID, Schemas: mapper.Schemas(),
 		Clients: clients, DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
-		PublicDiscovery: cfg.SCIM.PublicDiscovery, Key: d.key, Sessions: d.sessions, Log: d.log,
+		PublicDiscovery: cfg.SCIM.PublicDiscovery, Key: d.key, Sessions: d.sessions, Log: d.log, Tracer: d.traces.Tracer("scimbridge/scim"),
 	})
 	if err != nil {
 		return fmt.Errorf("making the endpoint: %w", err)

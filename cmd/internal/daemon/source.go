@@ -326,6 +326,7 @@ func (d *Daemon) graphClient(cfg *config.Config, index int, tenant string, mappe
 		return nil, err
 	}
 	g.Log = d.log.With("source", cfg.Sources[index].Name)
+	g.Tracer = d.traces.Tracer("scimbridge/sync/graph")
 	client, err := graph.New(g)
 	if err != nil {
 		return nil, cfg.Fault(fmt.Sprintf("sources[%d]", index), err.Error(), "mend the setting")
@@ -341,7 +342,7 @@ func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon
 			Groups: sc.Groups.Enabled, Guests: sc.Users.Guests, Disabled: sc.Users.Disabled, KeepRemoved: sc.Users.KeepRemoved,
 		},
 		Guard:      mirror.Guard{MaxRemoved: limit(sc.Safeguard.MaxRemoved), Floor: sc.Safeguard.Floor},
-		Assertions: assertions(sc.Assert), Log: d.log,
+		Assertions: assertions(sc.Assert), Log: d.log, Tracer: d.traces.Tracer("scimbridge/sync/mirror"),
 	}
 }
 
