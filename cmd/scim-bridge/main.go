@@ -99,6 +99,7 @@ Set it up:                 docs/getting-started.md`,
 		serveCommand(p), demoCommand(p), checkConfigCommand(p), statusCommand(p), syncCommand(p),
 		approveCommand(p), freezeCommand(p, true), freezeCommand(p, false), reloadCommand(p),
 		heldCommand(p), diffCommand(p), rollbackCommand(p), testCommand(p), consentCommand(p),
+		rehearseCommand(p),
 		tokenCommand(p), versionCommand(p), manCommand(p),
 	)
 	return root

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"time"
 
+	"scimbridge/cmd/internal/rehearse"
 	"scimbridge/scim/directory"
 )
 
@@ -38,6 +39,11 @@ type Backend interface {
 	Unfreeze(ctx context.Context, source string) (Round, error)
 	Generations
 	Consents
+
+	// RehearseImport does what the platform would do, as the client of that name
+	// (empty: one that sees everything), and names so many that it would not take
+	// (0: all). One is done at a time.
+	RehearseImport(ctx context.Context, platform, client string, limit int) (*rehearse.Report, error)
 
 	// History gives a source's last rounds, the latest first.
 	History(ctx context.Context, source string, limit int) ([]PastRound, error)
@@ -260,6 +266,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("POST /login", h.login)
 	mux.HandleFunc("POST /logout", h.logout)
 	mux.HandleFunc("GET /api/v1/status", h.status)
+	mux.HandleFunc("GET /api/v1/rehearse", h.rehearseImport)
 	mux.HandleFunc("POST /api/v1/reload", h.reload)
 	mux.HandleFunc("POST /api/v1/sources/{source}/sync", h.sync)
 	mux.HandleFunc("POST /api/v1/sources/{source}/approve", h.approve)

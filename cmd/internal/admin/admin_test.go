@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"scimbridge/cmd/internal/admin"
+	"scimbridge/cmd/internal/rehearse"
 	"scimbridge/sync/consent"
 	"scimbridge/sync/mirror"
 )
@@ -62,6 +63,9 @@ func (f *fake) History(context.Context, string, int) ([]admin.PastRound, error) 
 }
 func (f *fake) Rehearse(context.Context, string, bool, int) (admin.Rehearsal, error) {
 	return admin.Rehearsal{Round: admin.Round{Outcome: "published"}, Diff: &mirror.Diff{Source: "contoso"}}, nil
+}
+func (f *fake) RehearseImport(_ context.Context, platform, client string, limit int) (*rehearse.Report, error) {
+	return &rehearse.Report{Platform: platform, Client: client, Users: limit}, f.err
 }
 func (f *fake) Held(context.Context, string, int) (*mirror.Diff, error) { return nil, nil }
 func (f *fake) Diff(_ context.Context, _ string, from, to uint64, _ int) (*mirror.Diff, error) {
@@ -329,5 +333,27 @@ func TestMetrics(t *testing.T) {
 	cmd.Stdin = strings.NewReader(text)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("promtool: %v\n%s", err, out)
+	}
+}
+
+func TestRehearsal(t *testing.T) {
+	for path, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"/api/v1/rehearse?as=sap&client=x&limit=7": {http.StatusOK, `"platform": "sap"`},
+		"/api/v1/rehearse":                         {http.StatusBadRequest, "as names no platform"},
+		"/api/v1/rehearse?as=sap&limit=-1":         {http.StatusBadRequest, "is no number"},
+	} {
+		res := request(newHandler(t, newFake()), http.MethodGet, path, "")
+		body, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != want.status || !strings.Contains(string(body), want.body) {
+			t.Errorf("%s: %d %s %v", path, res.StatusCode, body, err)
+		}
+	}
+	busy := newFake()
+	busy.err = errors.New("another rehearsal is under way")
+	if res := request(newHandler(t, busy), http.MethodGet, "/api/v1/rehearse?as=okta", ""); res.StatusCode != http.StatusConflict {
+		t.Errorf("while one is under way: %d", res.StatusCode)
 	}
 }

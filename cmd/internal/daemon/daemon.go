@@ -77,8 +77,9 @@ type Daemon struct {
 	// opened: every source has been served at the same time.
 	opened atomic.Bool
 
-	reloads  reloadStatus
-	endpoint *endpoint
+	reloads    reloadStatus
+	endpoint   *endpoint
+	rehearsing sync.Mutex // held during a rehearsal
 
 	// reloading is held by whoever changes the generation; it guards what
 	// follows.

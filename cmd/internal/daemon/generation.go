@@ -23,6 +23,7 @@ import (
 // A generation is what one configuration makes.
 type generation struct {
 	cfg     *config.Config
+	scim    scim.Config // what handler was made of
 	handler *scim.Handler
 	tls     *tls.Config        // nil: plain HTTP
 	sources map[string]*source // by name
@@ -140,12 +141,12 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 		return cfg.Fault("scim.tls", "a running daemon can't go from HTTP to HTTPS or back", "restart it")
 	}
 	clients := d.clients(cfg)
-	gen.handler, err = scim.New(scim.Config{
+	gen.scim = scim.Config{
 		BaseURL: publicURL, View: d.view, Ready: d.complete, ViewByID: d.library.ByID, Schemas: mapper.Schemas(),
 		Clients: clients, DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
 		PublicDiscovery: cfg.SCIM.PublicDiscovery, Key: d.key, Sessions: d.sessions, Log: d.log, Tracer: d.traces.Tracer("scimbridge/scim"),
-	})
-	if err != nil {
+	}
+	if gen.handler, err = scim.New(gen.scim); err != nil {
 		return fmt.Errorf("making the endpoint: %w", err)
 	}
 	b := &build{d: d, cfg: cfg, mapper: mapper, shelf: shelf{publicURL, cfg.State.KeepGenerations}}

@@ -1,0 +1,134 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"scimbridge/cmd/internal/config"
+	"scimbridge/cmd/internal/rehearse"
+	"scimbridge/scim"
+	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping"
+	"scimbridge/sync/store"
+)
+
+// errRehearsing is the answer to a rehearsal while another one is under way:
+// each reads the whole directory.
+var errRehearsing = errors.New("another rehearsal is under way; try again when it is done")
+
+// RehearseImport implements admin.Backend. It asks a handler of its own, so the
+// rehearsal is no import of any client, counts for nobody's rate, and disturbs
+// none that is under way.
+func (d *Daemon) RehearseImport(ctx context.Context, platform, client string, limit int) (*rehearse.Report, error) {
+	if !d.rehearsing.TryLock() {
+		return nil, errRehearsing
+	}
+	defer d.rehearsing.Unlock()
+	return rehearsal(ctx, d.gen.Load().scim, platform, client, limit)
+}
+
+// rehearsal does a rehearsal against the endpoint that cfg describes.
+func rehearsal(ctx context.Context, cfg scim.Config, platform, name string, limit int) (*rehearse.Report, error) {
+	p, err := rehearse.Find(platform)
+	if err != nil {
+		return nil, err
+	}
+	client, err := rehearsingClient(cfg.Clients, p.Name, name)
+	if err != nil {
+		return nil, err
+	}
+	token := rand.Text()
+	name = client.Name
+	cfg.Clients = []scim.Client{{Name: "rehearsal", Sources: client.Sources, Tokens: [][sha256.Size]byte{sha256.Sum256([]byte(token))}}}
+	cfg.Sessions, cfg.Key, cfg.Log, cfg.Tracer = nil, nil, slog.New(slog.DiscardHandler), nil
+	handler, err := scim.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making the endpoint to rehearse against: %w", err)
+	}
+	report, err := rehearse.Run(ctx, rehearse.Options{
+		Platform: p, Limit: limit,
+		Endpoint: rehearse.Endpoint{URL: cfg.BaseURL, Authorization: "Bearer " + token, Transport: rehearse.HandlerTransport(handler)},
+	})
+	if report != nil {
+		report.Client = name
+	}
+	return report, err
+}
+
+// rehearsingClient gives the client that a rehearsal is done as: the one named;
+// without a name the one called like the platform, or the only one there is, or
+// one that sees everything.
+func rehearsingClient(clients []scim.Client, platform, name string) (scim.Client, error) {
+	wanted := name
+	if wanted == "" {
+		wanted = platform
+	}
+	var names []string
+	for _, c := range clients {
+		if strings.EqualFold(c.Name, wanted) {
+			return c, nil
+		}
+		names = append(names, c.Name)
+	}
+	switch {
+	case name != "":
+		return scim.Client{}, fmt.Errorf("there is no client %q; there are: %s", name, strings.Join(names, ", "))
+	case len(clients) == 1:
+		return clients[0], nil
+	}
+	return scim.Client{}, nil
+}
+
+// RehearseStored rehearses against what is stored, where no daemon runs. Nothing
+// is asked of Microsoft.
+func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, client string, limit int) (_ *rehearse.Report, err error) {
+	// The store's lock keeps a daemon from starting meanwhile.
+	db, err := store.Open(ctx, store.Options{Path: filepath.Join(string(cfg.State.Directory), "scim-bridge.db"), Program: program})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	mapper, err := mapping.New(mapping.Config{BaseURL: cfg.SCIM.PublicURL})
+	if err != nil {
+		return nil, cfg.Fault("scim.public_url", err.Error(), "give the URL that clients call")
+	}
+	var library directory.Library
+	var pictures []*directory.Picture
+	defer func() {
+		for _, p := range pictures {
+			p.Close() // only forbids it to write
+		}
+	}()
+	for _, s := range cfg.Sources {
+		p, err := directory.Open(directory.Options{
+			Dir: filepath.Join(picturesDir(cfg), s.Name), Source: s.Name, BaseURL: cfg.SCIM.PublicURL, Keep: cfg.State.KeepGenerations,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("opening the picture of source %s: %w", s.Name, err)
+		}
+		pictures = append(pictures, p)
+		if s.Enabled && p.Current() == nil {
+			return nil, fmt.Errorf("nothing is stored of source %s yet: start the daemon, and let it import once", s.Name)
+		}
+	}
+	library.SetPictures(pictures)
+	var clients []scim.Client // what rehearsingClient asks for
+	for _, c := range cfg.SCIM.Clients {
+		clients = append(clients, scim.Client{Name: c.Name, Sources: c.Sources})
+	}
+	report, err := rehearsal(ctx, scim.Config{
+		BaseURL: cfg.SCIM.PublicURL, View: func() (*directory.View, error) { return library.View(), nil }, ViewByID: library.ByID,
+		Schemas: mapper.Schemas(), Clients: clients, PublicDiscovery: cfg.SCIM.PublicDiscovery,
+		DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
+	}, platform, client, limit)
+	if report != nil {
+		report.Stored = true
+	}
+	return report, err
+}

@@ -1,0 +1,135 @@
+package rehearse
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteText writes the report for people.
+func (r *Report) WriteText(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s, importing from %s%s\n\n", r.Title, r.Endpoint, r.as())
+	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	for _, q := range r.Requests {
+		mark := "✓"
+		if !q.OK {
+			mark = "✗"
+		}
+		times := ""
+		if q.Times > 1 {
+			times = thousands(q.Times) + " × "
+		}
+		fmt.Fprintf(table, "  %s %s\t%s\t%s%s\n", mark, q.What, q.Detail, times, q.Request)
+	}
+	table.Flush()
+	fmt.Fprintf(&b, "\n%s read, %s of them active, and %s, in %s.\n",
+		plural(r.Users, "user"), thousands(r.ActiveUsers), plural(r.Groups, "group"), r.Elapsed.Round(time.Millisecond))
+	for i := range r.Findings {
+		r.Findings[i].write(&b)
+	}
+	fmt.Fprintf(&b, "\n%s\n", r.verdict())
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (r *Report) as() string {
+	text := ""
+	if r.Client != "" {
+		text = " as client " + r.Client
+	}
+	if r.Stored {
+		text += " (the stored picture: no daemon runs)"
+	}
+	return text
+}
+
+func (r *Report) verdict() string {
+	counts := make(map[string]int)
+	for _, f := range r.Findings {
+		counts[f.Effect]++
+	}
+	failed := 0
+	for _, q := range r.Requests {
+		if !q.OK {
+			failed++
+		}
+	}
+	switch {
+	case failed > 0:
+		return fmt.Sprintf("%s would not be able to import: %s went wrong.", r.Title, plural(failed, "request"))
+	case counts[Rejected]+counts[Mismatched] > 0:
+		return fmt.Sprintf("%s would not take everybody as they are: %s.", r.Title, plural(counts[Rejected]+counts[Mismatched], "fault"))
+	case counts[Warning] > 0:
+		return fmt.Sprintf("%s would take everybody, with %s.", r.Title, plural(counts[Warning], "remark"))
+	}
+	return r.Title + " would take everybody as they are."
+}
+
+func (f *Finding) write(b *bytes.Buffer) {
+	noun := "user"
+	if f.Type == "Group" {
+		noun = "group"
+	}
+	verb := "has"
+	if f.Count > 1 {
+		verb = "have"
+	}
+	inactive := ""
+	if f.Inactive > 0 {
+		inactive = fmt.Sprintf(", %s of them inactive", thousands(f.Inactive))
+	}
+	fmt.Fprintf(b, "\n%s: %s %s %s%s\n  %s\n", strings.ToUpper(f.Effect), plural(f.Count, noun), verb, f.What, inactive, f.Why)
+	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+	for _, n := range f.Named {
+		state := ""
+		if !n.Active {
+			state = "inactive"
+		}
+		second := n.DisplayName
+		if f.Type == "Group" {
+			second = n.ID
+		}
+		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", printable(n.Name), printable(second), printable(n.Value), state)
+	}
+	table.Flush()
+	if f.Omitted > 0 {
+		fmt.Fprintf(b, "    and %s more (--limit 0 names all)\n", thousands(f.Omitted))
+	}
+	if f.Mend != "" {
+		fmt.Fprintf(b, "  → %s\n", f.Mend)
+	}
+	for _, m := range f.Mapping {
+		fmt.Fprintf(b, "      %s\n", m)
+	}
+}
+
+// printable keeps what a tenant put into a name from moving the cursor.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return '�'
+	}, s)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return thousands(n) + " " + noun + "s"
+}
+
+// thousands writes a number as people read it.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
