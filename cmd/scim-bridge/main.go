@@ -87,7 +87,7 @@ picture of the directory, and serves it as a SCIM 2.0 endpoint that identity
 platforms (Okta, SailPoint, Ping, midPoint, One Identity, SAP, …) import from.
 
 Try it without a tenant:   scim-bridge demo
-Set it up:                 docs/getting-started.md`,
+Set it up:                 scim-bridge setup`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -96,7 +96,7 @@ Set it up:                 docs/getting-started.md`,
 		return usageError{fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		serveCommand(p), demoCommand(p), checkConfigCommand(p), statusCommand(p), syncCommand(p),
+		serveCommand(p), demoCommand(p), setupCommand(p), checkConfigCommand(p), statusCommand(p), syncCommand(p),
 		approveCommand(p), freezeCommand(p, true), freezeCommand(p, false), reloadCommand(p),
 		heldCommand(p), diffCommand(p), rollbackCommand(p), testCommand(p), consentCommand(p),
 		rehearseCommand(p),
