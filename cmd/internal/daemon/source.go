@@ -301,7 +301,7 @@ func sameLogin(a, b config.Source) bool {
 	login := func(s config.Source) config.Source {
 		return config.Source{
 			ClientID: s.ClientID, ClientSecretFile: s.ClientSecretFile, CertificateFile: s.CertificateFile, PrivateKeyFile: s.PrivateKeyFile,
-			FederatedTokenFile: s.FederatedTokenFile, ManagedIdentity: s.ManagedIdentity, LoginURL: s.LoginURL, GraphURL: s.GraphURL,
+			FederatedTokenFile: s.FederatedTokenFile, ManagedIdentity: s.ManagedIdentity, LoginURL: s.LoginURL, GraphURL: s.GraphURL, CAFile: s.CAFile,
 		}
 	}
 	return reflect.DeepEqual(login(a), login(b))

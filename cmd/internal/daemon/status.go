@@ -3,8 +3,6 @@ package daemon
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"maps"
 	"os"
@@ -98,11 +96,8 @@ func clientStatus(c scim.ClientStatus) admin.ClientStatus {
 func expiries(cfg *config.Config) []admin.CredentialStatus {
 	var all []admin.CredentialStatus
 	add := func(name string, f config.File) {
-		for block, rest := pem.Decode(f.Data); block != nil; block, rest = pem.Decode(rest) {
-			if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-				all = append(all, admin.CredentialStatus{Name: name, Expires: cert.NotAfter})
-				return
-			}
+		if cert := firstCertificate(f.Data); cert != nil {
+			all = append(all, admin.CredentialStatus{Name: name, Expires: cert.NotAfter})
 		}
 	}
 	if cfg.SCIM.TLS != nil {
