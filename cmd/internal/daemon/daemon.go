@@ -71,6 +71,8 @@ type Daemon struct {
 	adminServer   *http.Server
 	running       sync.WaitGroup
 	serveErr      chan error
+	watching      sync.WaitGroup // for grants
+	stopWatching  context.CancelFunc
 
 	// gen is what serves now.
 	gen atomic.Pointer[generation]
@@ -210,6 +212,9 @@ func (d *Daemon) Start() {
 	})
 	serve("the administrator", func() error { return d.adminServer.Serve(d.adminListener) })
 	d.running.Go(func() { d.issuers.Run(d.ctx) })
+	watching, stop := context.WithCancel(d.ctx)
+	d.stopWatching = stop
+	d.watching.Go(func() { d.lookForGrants(watching) })
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	for _, s := range d.sources {
@@ -226,6 +231,9 @@ func (d *Daemon) Run(ctx context.Context, reload <-chan os.Signal) error {
 	notify("READY=1\nSTATUS=" + d.summary())
 	ticker := time.NewTicker(10 * time.Second)
 	defer ticker.Stop()
+	lifeTicker := time.NewTicker(time.Second)
+	defer lifeTicker.Stop()
+	var life lifeLog
 	var beat <-chan time.Time // never, where systemd does not ask
 	if interval := watchdogInterval(); interval > 0 {
 		watchdog := time.NewTicker(interval)
@@ -246,6 +254,8 @@ func (d *Daemon) Run(ctx context.Context, reload <-chan os.Signal) error {
 			_ = d.Reload(ctx) // it told the log and the status
 		case <-ticker.C:
 			notify("STATUS=" + d.summary())
+		case <-lifeTicker.C:
+			life.note(d.log, d.sourceStatus(false))
 		case <-beat:
 			if name := d.stuck(time.Now()); name != "" {
 				d.log.Error("source does not move any more; the watchdog is not told that all is well", "source", name)
@@ -264,7 +274,12 @@ const stopTime = 20 * time.Second
 // Stop ends everything: no new requests, those under way to their end, rounds
 // cut off where they are, which loses nothing. It may be called again.
 func (d *Daemon) Stop() error {
-	d.consent.Close() // before the lock: a consent that is being kept needs it
+	// Before the lock, which both need to take up what was granted.
+	d.consent.Close()
+	if d.stopWatching != nil {
+		d.stopWatching()
+		d.watching.Wait()
+	}
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if d.stopped {
