@@ -70,6 +70,7 @@ type Daemon struct {
 	scimServer    *http.Server
 	adminServer   *http.Server
 	running       sync.WaitGroup
+	accepting     sync.WaitGroup // the SCIM listener
 	serveErr      chan error
 	watching      sync.WaitGroup // for grants
 	stopWatching  context.CancelFunc
@@ -98,7 +99,7 @@ type Daemon struct {
 func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	d := &Daemon{
 		opts: opts, log: opts.Log, started: time.Now(),
-		sessions: scim.NewSessions(), sources: make(map[string]*source), serveErr: make(chan error, 2),
+		sources: make(map[string]*source), serveErr: make(chan error, 2),
 	}
 	d.endpoint = newEndpoint(func() *generation { return d.gen.Load() })
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -138,6 +139,7 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if d.key, err = cursorKey(filepath.Join(dir, "cursor.key")); err != nil {
 		return nil, err
 	}
+	d.sessions = scim.OpenSessions(filepath.Join(dir, "imports.json"), d.log)
 	passed, err := passedSockets()
 	if err != nil {
 		return nil, err
@@ -198,12 +200,14 @@ func (d *Daemon) Start() {
 	}
 	serve := func(what string, f func() error) {
 		d.running.Go(func() {
-			if err := f(); !errors.Is(err, http.ErrServerClosed) {
+			if err := f(); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 				d.serveErr <- fmt.Errorf("serving %s: %w", what, err)
 			}
 		})
 	}
+	d.accepting.Add(1)
 	serve("SCIM", func() error {
+		defer d.accepting.Done()
 		l := d.endpoint.conns.listen(d.scimListener)
 		if d.gen.Load().tls != nil {
 			return d.scimServer.ServeTLS(l, "", "")
@@ -294,6 +298,18 @@ func (d *Daemon) Stop() error {
 	for _, s := range d.sources {
 		s.stop()
 	}
+	d.drain()
+	err := d.endRequests(ctx)
+	d.running.Wait()
+	if err := d.sessions.Save(); err != nil {
+		d.log.Warn("imports under way will not be known after a restart", "err", err)
+	}
+	d.log.Info("stopped")
+	return errors.Join(err, d.close())
+}
+
+// endRequests closes the listeners and waits until no request is under way.
+func (d *Daemon) endRequests(ctx context.Context) error {
 	var ending sync.WaitGroup
 	faults := make([]error, 2)
 	for i, s := range []*http.Server{d.scimServer, d.adminServer} {
@@ -308,9 +324,7 @@ func (d *Daemon) Stop() error {
 		})
 	}
 	ending.Wait()
-	d.running.Wait()
-	d.log.Info("stopped")
-	return errors.Join(append(faults, d.close())...)
+	return errors.Join(faults...)
 }
 
 // close lets go of what New opened.
