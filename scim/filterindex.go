@@ -64,6 +64,43 @@ func indexed(t directory.Type, attr *attribute, of *test) *lookupPlan {
 	return nil
 }
 
+// incremental says whether the filter finds only what changed since some time,
+// as the delta reads of importers do. A nil filter finds everything.
+func (f *filter) incremental() bool {
+	if f == nil {
+		return false
+	}
+	bounded := false
+	for _, tf := range f.types {
+		if tf == nil {
+			continue
+		}
+		plan := tf.root.plan()
+		if plan != nil && plan.how == byNothing {
+			continue // no resource of that type is found at all
+		}
+		if bounded = plan.bounded(); !bounded {
+			return false
+		}
+	}
+	return bounded
+}
+
+// bounded says whether the plan goes by the time of change.
+func (p *lookupPlan) bounded() bool {
+	switch {
+	case p == nil:
+		return false
+	case p.how == bySince:
+		return true
+	case p.how == byBest:
+		return slices.ContainsFunc(p.parts, (*lookupPlan).bounded)
+	case p.how == byUnion:
+		return !slices.ContainsFunc(p.parts, func(part *lookupPlan) bool { return !part.bounded() })
+	}
+	return false
+}
+
 // The plans of the predicates.
 
 func (c constant) plan() *lookupPlan {

@@ -229,11 +229,7 @@ func queryFault(err error) *scimError {
 // view of the walk that the request belongs to.
 func (h *Handler) indexPage(x *exchange, pl plan) (page, *scimError) {
 	now := time.Now()
-	st := step{
-		query: pl.bound, name: pl.name, whole: pl.filter == nil,
-		start: x.params.startIndex, size: h.pageSize(&x.params),
-		peer: peer(x.r), agent: agent(x.r),
-	}
+	st := pl.step(x, x.params.startIndex, h.pageSize(&x.params))
 	// HEAD looks without reading, and so does a count of 0.
 	reads := x.r.Method != http.MethodHead && st.size > 0
 	if st.start > 1 && reads {
@@ -254,11 +250,18 @@ func (h *Handler) indexPage(x *exchange, pl plan) (page, *scimError) {
 		return page{}, err
 	}
 	p := pin{view: v, result: found}
-	if reads {
-		x.client.session.open(st, p, now)
+	if reads && x.client.session.open(st, p, now) {
 		x.walked = began
 	}
 	return newPage(p, st.start, st.size), nil
+}
+
+// step is the request as a step of a walk.
+func (pl plan) step(x *exchange, start, size int) step {
+	return step{
+		query: pl.bound, name: pl.name, whole: pl.filter == nil, delta: pl.filter.incremental(),
+		start: start, size: size, peer: peer(x.r), agent: agent(x.r),
+	}
 }
 
 // wake gives the page of a walk that sleeps, from the view that it began with.
@@ -302,6 +305,11 @@ func (h *Handler) cursorPage(x *exchange, pl plan) (page, *scimError) {
 		h.sessions.hold(whole, now)
 		h.sessions.keep(key, found, now)
 		p.next = h.cursors.sealCursor(at.at(end))
+	}
+	if x.r.Method != http.MethodHead {
+		if x.walked = stepped; x.client.session.byCursor(pl.step(x, at.position+1, at.size), at.view, p.total, now) {
+			x.walked = began
+		}
 	}
 	if at.position > 0 {
 		p.previous = h.cursors.sealCursor(at.at(max(0, at.position-at.size)))

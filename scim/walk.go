@@ -34,6 +34,10 @@ import (
 //     kept, the walk is lost, and the request fails: the same place in another
 //     view could leave somebody out, whom the importer would deprovision. A
 //     failed import harms nobody, and the next begins with startIndex=1.
+//
+// Paging by cursor needs none of that: the cursor says it all. A walk is noted
+// for it all the same, so that Status tells of the import; it always sleeps, and
+// rules 1 to 6 pass over it.
 const (
 	walkIdle   = time.Hour
 	walkRest   = 5 * time.Minute
@@ -49,6 +53,10 @@ const (
 	maxPositions = 8 << 20
 	// maxHistory is how many past imports are remembered for Status.
 	maxHistory = 20
+	// probeSize is how many resources a client reads that means to read them
+	// all. Tests of credentials and look-ups ask for fewer, and are no imports
+	// that broke off.
+	probeSize = 25
 )
 
 // A session is what is kept of one client from request to request.
@@ -57,6 +65,7 @@ type session struct {
 	limiter  *rate.Limiter // nil before the first limited request
 	walks    []*walk       // by time of last use, oldest first
 	history  []WalkStatus  // past imports, oldest first
+	ended    []WalkStatus  // those that nobody has been told of
 	requests uint64
 	failures uint64 // of them answered with 4xx or 5xx
 	last     time.Time
@@ -74,8 +83,11 @@ type walk struct {
 	pin    // zero while the walk sleeps
 	query  [16]byte
 	status WalkStatus
+	cursor bool // by cursor: noted only
 	lost   bool // its view is gone
 	past   bool // it is in the history, as one broken off
+	told   bool // its end has been told
+	looked bool // it has one page, and the client began anew since: a look, no import
 	first  int  // startIndex of the first page
 	next   int  // startIndex expected next
 	latest int  // startIndex of the latest page
@@ -89,6 +101,7 @@ type step struct {
 	query [16]byte
 	name  string // the endpoint, for Status
 	whole bool   // not filtered: the walk is an import
+	delta bool   // it asks for what changed since some time
 	start int    // startIndex
 	size  int    // resources that fit in the page
 	peer  string // the connection; empty where a proxy hides it
@@ -113,12 +126,40 @@ func (s *session) resume(st step, now time.Time) (*walk, pin) {
 	if w == nil {
 		return nil, pin{}
 	}
+	if w.past { // it goes on, so it did not break off
+		s.history = slices.DeleteFunc(s.history, func(h WalkStatus) bool {
+			return !h.Done && h.Started.Equal(w.status.Started) && h.View == w.status.View && h.Endpoint == w.status.Endpoint
+		})
+		w.past, w.told = false, false
+	}
 	if expected {
 		w.take(st, now)
 	}
-	w.status.LastRequest, w.past = now, false
+	w.status.LastRequest = now
 	s.touch(w)
+	s.finish(w)
 	return w, w.pin
+}
+
+// byCursor notes a page that was read by cursor, of a result with so many
+// resources in the view of that ID. It says whether that began something that is
+// kept over a restart.
+func (s *session) byCursor(st step, view string, total int, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+	if st.start == 1 {
+		return s.begin(newWalk(st, view, total, now), st, now)
+	}
+	for _, w := range s.walks {
+		if w.cursor && w.query == st.query && w.status.View == view && (w.next == st.start || w.latest == st.start) {
+			w.take(st, now)
+			s.touch(w)
+			s.finish(w)
+			break
+		}
+	}
+	return false
 }
 
 // wake gives a sleeping walk its view back. It is false if what was found there
@@ -140,7 +181,7 @@ func (s *session) match(st step) (found *walk, expected bool) {
 	best := -1
 	var latest *walk
 	for _, w := range s.walks { // later ones are used later
-		if w.query != st.query {
+		if w.cursor || w.query != st.query {
 			continue
 		}
 		if !w.status.Done && !w.past {
@@ -172,26 +213,101 @@ func (w *walk) kinship(st step) (n int) {
 	return n
 }
 
-// open starts a walk with its first page, where more pages follow.
-func (s *session) open(st step, p pin, now time.Time) {
-	w := &walk{pin: p, query: st.query, first: st.start, next: st.start}
-	w.status = WalkStatus{
-		Endpoint: st.name, Filtered: !st.whole, Agent: st.agent, View: p.view.ID(),
-		Started: now, Total: p.result.total(),
-	}
-	w.take(st, now)
+// open starts a walk with its first page, where more pages follow. It says
+// whether there is anything to keep over a restart.
+func (s *session) open(st step, p pin, now time.Time) bool {
+	w := newWalk(st, p.view.ID(), p.result.total(), now)
+	w.pin, w.cursor, w.status.Cursor = p, false, false
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
 	if st.start == 1 { // whoever was told that his walk is lost begins again
 		s.walks = slices.DeleteFunc(s.walks, func(o *walk) bool { return o.lost && o.query == w.query })
 	}
+	return s.begin(w, st, now)
+}
+
+// newWalk makes a walk by cursor, before its first page.
+func newWalk(st step, view string, total int, now time.Time) *walk {
+	return &walk{query: st.query, cursor: true, first: st.start, next: st.start, status: WalkStatus{
+		Endpoint: st.name, Filtered: !st.whole, Delta: st.delta, Cursor: true, Agent: st.agent,
+		View: view, Started: now, Total: total,
+	}}
+}
+
+// begin takes a walk's first page and keeps the walk if it is not over with
+// that. It says whether anything was kept.
+func (s *session) begin(w *walk, st step, now time.Time) bool {
+	w.take(st, now)
+	s.finish(w)
 	if w.status.Done && w.status.Pages == 1 {
-		s.remember(w)
-		return
+		return s.remember(w)
+	}
+	for _, o := range s.walks {
+		if o.query == w.query && o.status.Pages == 1 {
+			o.looked = true
+		}
 	}
 	s.walks = append(s.walks, w)
 	s.bound()
+	return true
+}
+
+// isImport says whether a walk is more than a look at a few of many.
+func (w *walk) isImport() bool {
+	switch st := &w.status; {
+	case st.Pages > 1, st.Delta && st.Done:
+		return true
+	case st.Filtered:
+		return false
+	case st.Done:
+		return true
+	}
+	return w.status.Resources >= probeSize && !w.looked
+}
+
+// finish notes, once, that a walk has come to its end. A delta read counts for
+// the import whose picture it brings up to date.
+func (s *session) finish(w *walk) {
+	if w.told || !w.status.Done || !w.isImport() {
+		return
+	}
+	w.told = true
+	s.tell(w.status)
+	if !w.status.Delta {
+		return
+	}
+	if full := s.lastFull(w.status.Endpoint); full != nil {
+		full.DeltaReads++
+		full.DeltaResources += w.status.Resources
+		full.LastDelta = w.status.LastRequest
+	}
+}
+
+// lastFull gives the last import of everything that came to its end, or nil.
+func (s *session) lastFull(endpoint string) (last *WalkStatus) {
+	consider := func(w *WalkStatus) {
+		if w.Done && !w.Filtered && w.Endpoint == endpoint && (last == nil || !w.LastRequest.Before(last.LastRequest)) {
+			last = w
+		}
+	}
+	for i := range s.history {
+		consider(&s.history[i])
+	}
+	for _, w := range s.walks {
+		consider(&w.status)
+	}
+	return last
+}
+
+// maxEnded bounds the ends that wait to be told.
+const maxEnded = 1000
+
+// tell queues the end of an import for the log.
+func (s *session) tell(w WalkStatus) {
+	if len(s.ended) < maxEnded {
+		s.ended = append(s.ended, w)
+	}
 }
 
 // take moves the walk on by one page, or repeats its latest one.
@@ -202,7 +318,7 @@ func (w *walk) take(st step, now time.Time) {
 	w.status.LastRequest = now
 	w.status.Resources = w.next - w.first
 	w.status.Done = w.next > w.status.Total
-	if fresh && w.next > st.start {
+	if fresh && (w.next > st.start || w.status.Pages == 0) { // a page of nothing is one, if it is the first
 		w.status.Pages++
 	}
 }
@@ -254,14 +370,25 @@ func (s *session) bound() {
 	}
 }
 
-// remember notes a walk that is over, if it was an import and no mere probe.
-func (s *session) remember(w *walk) {
-	if w.past || w.status.Pages < 2 && (w.status.Filtered || !w.status.Done) {
-		return
+// remember notes a walk that is over, if it was an import and no mere look. A
+// delta read that came to its end is counted already. It says whether the walk
+// was noted.
+func (s *session) remember(w *walk) bool {
+	if w.past || !w.isImport() {
+		return false
 	}
 	w.past = true
+	if w.status.Delta && w.status.Done {
+		return true
+	}
+	if !w.status.Done {
+		w.status.BrokenOff = true
+		s.tell(w.status)
+		w.status.BrokenOff = false // of the one that may go on
+	}
 	if len(s.history) == maxHistory {
 		s.history = slices.Delete(s.history, 0, 1)
 	}
 	s.history = append(s.history, w.status)
+	return true
 }

@@ -22,24 +22,34 @@ const (
 	began          // opened a walk
 )
 
-// saveEvery is how often the file of walks is written at most while walks go on.
-// A walk that lags behind by a second is found all the same: what it expects
-// next is only how it is told from others.
-const saveEvery = time.Second
+// The file of walks is written beside the requests, not by them: soon after a
+// walk began, and every second while walks go on. A walk that lags behind by a
+// second is found all the same: what it expects next is only how it is told from
+// others. One that began within the last moment before the program was killed is
+// not found, and its next page is of the picture that is served then.
+const (
+	saveSoon  = 50 * time.Millisecond
+	saveEvery = time.Second
+)
 
 // A walkFile keeps the walks over a restart.
 type walkFile struct {
 	path string // empty: they are not kept
-	log  *slog.Logger
 
-	mu    sync.Mutex // held while writing
-	saved time.Time
+	writing sync.Mutex // held while writing
+
+	mu     sync.Mutex
+	timer  *time.Timer // nil: nothing is to be written
+	at     time.Time   // when timer fires
+	closed bool
 }
 
 // keptWalk is a walk as it is kept. It holds no personal data: the query is a
 // hash, and the view a name.
 type keptWalk struct {
 	Query  string     `json:"query"`
+	Cursor bool       `json:"cursor,omitempty"`
+	Told   bool       `json:"told,omitempty"`
 	First  int        `json:"first"`
 	Next   int        `json:"next"`
 	Latest int        `json:"latest"`
@@ -55,18 +65,19 @@ type keptSession struct {
 }
 
 // OpenSessions is [NewSessions] with the imports that the file knows of, and
-// keeps the file: it is written when an import begins, every second while one
-// goes on, and by [Sessions.Save]. A file that can't be read is as good as
+// keeps the file: it is written soon after an import began, every second while
+// one goes on, and by [Sessions.Close]. A file that can't be read is as good as
 // none, with a line in the log: an import that was under way must then begin
-// again or is continued on the current picture. log may be nil.
+// again or is continued on the current picture. The log is also told of each
+// import that is over; it may be nil.
 func OpenSessions(path string, log *slog.Logger) *Sessions {
 	s := NewSessions()
-	s.file.path, s.file.log = path, log
-	if log == nil {
-		s.file.log = slog.New(slog.DiscardHandler)
+	s.file.path = path
+	if log != nil {
+		s.log = log
 	}
 	if err := s.load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.file.log.Warn("imports under way are not known", "err", err)
+		s.log.Warn("imports under way are not known", "err", err)
 	}
 	return s
 }
@@ -85,7 +96,7 @@ func (s *Sessions) load() error {
 		c := s.of(name)
 		c.history = k.History
 		for _, kw := range k.Walks {
-			w := &walk{status: kw.Status, first: kw.First, next: kw.Next, latest: kw.Latest, size: kw.Size, past: kw.Past, agent: kw.Status.Agent}
+			w := &walk{status: kw.Status, cursor: kw.Cursor, told: kw.Told, first: kw.First, next: kw.Next, latest: kw.Latest, size: kw.Size, past: kw.Past, agent: kw.Status.Agent}
 			if n, err := hex.Decode(w.query[:], []byte(kw.Query)); err != nil || n != len(w.query) {
 				return fmt.Errorf("reading the file of imports: query of %s: %q", name, kw.Query)
 			}
@@ -95,33 +106,62 @@ func (s *Sessions) load() error {
 	return nil
 }
 
-// Save writes the file of imports, for a program that is about to end.
-func (s *Sessions) Save() error {
+// Close writes the file of imports for the last time, for a program that is about
+// to end.
+func (s *Sessions) Close() error {
+	s.file.mu.Lock()
+	s.file.closed = true
+	if s.file.timer != nil {
+		s.file.timer.Stop()
+	}
+	s.file.mu.Unlock()
+	return s.save()
+}
+
+// save writes the file.
+func (s *Sessions) save() error {
 	if s.file.path == "" {
 		return nil
 	}
-	s.file.mu.Lock()
-	defer s.file.mu.Unlock()
+	s.file.writing.Lock()
+	defer s.file.writing.Unlock()
 	return s.file.write(s.kept())
 }
 
-// save writes the file if it is time to. A second writer does not wait.
-func (f *walkFile) save(s *Sessions, now time.Time, atOnce bool) {
+// due has the file written before long, or sooner.
+func (f *walkFile) due(s *Sessions, soon bool) {
 	if f.path == "" {
 		return
 	}
-	if atOnce {
-		f.mu.Lock()
-	} else if !f.mu.TryLock() {
-		return
+	after := saveEvery
+	if soon {
+		after = saveSoon
 	}
+	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !atOnce && now.Sub(f.saved) < saveEvery {
+	at := time.Now().Add(after)
+	switch {
+	case f.closed, f.timer != nil && !at.Before(f.at):
+		return
+	case f.timer != nil && f.timer.Stop():
+		f.timer.Reset(after)
+	default:
+		f.timer = time.AfterFunc(after, func() { f.fire(s) })
+	}
+	f.at = at
+}
+
+// fire writes the file, which was due.
+func (f *walkFile) fire(s *Sessions) {
+	f.mu.Lock()
+	f.timer = nil
+	closed := f.closed
+	f.mu.Unlock()
+	if closed {
 		return
 	}
-	f.saved = now
-	if err := f.write(s.kept()); err != nil {
-		f.log.Warn("imports under way would not survive a restart", "err", err)
+	if err := s.save(); err != nil {
+		s.log.Warn("imports under way would not survive a restart", "err", err)
 	}
 }
 
@@ -134,7 +174,10 @@ func (s *Sessions) kept() map[string]keptSession {
 		c.mu.Lock()
 		k := keptSession{History: append([]WalkStatus(nil), c.history...)}
 		for _, w := range c.walks {
-			k.Walks = append(k.Walks, keptWalk{hex.EncodeToString(w.query[:]), w.first, w.next, w.latest, w.size, w.past, w.status})
+			k.Walks = append(k.Walks, keptWalk{
+				Query: hex.EncodeToString(w.query[:]), Cursor: w.cursor, Told: w.told, First: w.first, Next: w.next,
+				Latest: w.latest, Size: w.size, Past: w.past, Status: w.status,
+			})
 		}
 		c.mu.Unlock()
 		kept[name] = k

@@ -1,6 +1,8 @@
 package scim
 
 import (
+	"context"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -21,16 +23,18 @@ type Sessions struct {
 	swept   time.Time
 
 	file walkFile // where the walks are kept
+	log  *slog.Logger
 
 	guesses guesses // of client secrets
 }
 
-// NewSessions starts with none.
+// NewSessions starts with none, and tells no log.
 func NewSessions() *Sessions {
 	return &Sessions{
 		clients: make(map[string]*session),
 		held:    make(map[string]*heldView),
 		results: make(map[resultKey]*cached),
+		log:     slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -51,6 +55,8 @@ type ClientStatus struct {
 type WalkStatus struct {
 	Endpoint    string // /Users, /Groups or /
 	Filtered    bool   // a part of the list only
+	Delta       bool   // Filtered: what changed since some time
+	Cursor      bool   // by cursor, not by index
 	Agent       string
 	View        string // the view's ID
 	Started     time.Time
@@ -60,6 +66,23 @@ type WalkStatus struct {
 	Resources   int  // read so far
 	Done        bool // to the last page
 	BrokenOff   bool // not done, and no longer waited for
+
+	// Of an import of everything: how often the client has asked since for what
+	// changed, how many resources that gave it, and when it last did.
+	DeltaReads     int
+	DeltaResources int
+	LastDelta      time.Time
+}
+
+// Kind names what was read: everything, what changed, or what a filter found.
+func (w *WalkStatus) Kind() string {
+	switch {
+	case w.Delta:
+		return "delta"
+	case w.Filtered:
+		return "filtered"
+	}
+	return "full"
 }
 
 // Status says what each client has done, ordered by name.
@@ -86,10 +109,11 @@ func (s *session) status() ClientStatus {
 		status.Walks = append(status.Walks, past)
 	}
 	for _, w := range s.walks {
-		if w.status.Pages > 1 && !w.past {
+		if w.isImport() && !w.past && !(w.status.Delta && w.status.Done) {
 			status.Walks = append(status.Walks, w.status)
 		}
 	}
+	slices.SortStableFunc(status.Walks, func(a, b WalkStatus) int { return a.Started.Compare(b.Started) })
 	return status
 }
 
@@ -110,37 +134,69 @@ func (s *Sessions) count(x *exchange) {
 	now := time.Now()
 	s.sweep(now)
 	if x.walked != stayed {
-		s.file.save(s, now, x.walked == began)
+		s.file.due(s, x.walked == began)
 	}
 	if x.client == nil {
 		return
 	}
 	c := x.client.session
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.requests++
 	if x.status >= http.StatusBadRequest {
 		c.failures++
 	}
 	c.last, c.agent = now, agent(x.r)
+	ended := c.ended
+	c.ended = nil
+	c.mu.Unlock()
+	s.audit(x.client.Name, ended)
+}
+
+// audit tells the log of imports that are over: who read what, and how much.
+func (s *Sessions) audit(client string, ended []WalkStatus) {
+	if len(ended) == 0 || !s.log.Enabled(context.Background(), slog.LevelWarn) {
+		return
+	}
+	for i := range ended {
+		w := &ended[i]
+		level, outcome := slog.LevelInfo, "import finished"
+		if w.BrokenOff {
+			level, outcome = slog.LevelWarn, "import broken off"
+		}
+		s.log.Log(context.Background(), level, outcome, "client", client, "endpoint", w.Endpoint, "kind", w.Kind(),
+			"resources", w.Resources, "total", w.Total, "pages", w.Pages, "started", w.Started,
+			"elapsed", w.LastRequest.Sub(w.Started), "view", w.View, "agent", w.Agent)
+	}
 }
 
 // sweep lets go, once a minute at most, of what no client will ask for again.
 func (s *Sessions) sweep(now time.Time) {
+	for name, ended := range s.expired(now) {
+		s.audit(name, ended)
+	}
+}
+
+// expired is sweep but for telling the log: imports that are over, by client.
+func (s *Sessions) expired(now time.Time) map[string][]WalkStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now.Sub(s.swept) < time.Minute {
-		return
+		return nil
 	}
 	s.swept = now
-	for _, c := range s.clients {
+	over := make(map[string][]WalkStatus)
+	for name, c := range s.clients {
 		c.mu.Lock()
 		c.expire(now)
+		if len(c.ended) > 0 {
+			over[name], c.ended = c.ended, nil
+		}
 		c.mu.Unlock()
 	}
 	s.guesses.sweep(now)
 	maps.DeleteFunc(s.held, func(_ string, v *heldView) bool { return now.After(v.until) })
 	maps.DeleteFunc(s.results, func(_ resultKey, r *cached) bool { return now.Sub(r.used) > cursorLife })
+	return over
 }
 
 const (

@@ -303,10 +303,14 @@ func TestWalksAreBounded(t *testing.T) {
 func restart(t *testing.T, change func(w *tenant)) *tenant {
 	w := newTenant(t, 10, 0)
 	file := filepath.Join(t.TempDir(), "imports.json")
-	w.cfg.Sessions = scim.OpenSessions(file, nil)
+	before := scim.OpenSessions(file, nil)
+	w.cfg.Sessions = before
 	w.reload()
 	w.list("/Users?count=2")
 	w.list("/Users?count=3&filter=id%20pr&sortBy=displayName&sortOrder=descending")
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
 	w.draft.Remove("u0")
 	w.publish()
 	if change != nil {
@@ -390,7 +394,7 @@ func TestFileOfImports(t *testing.T) {
 		w.cfg.Sessions = s
 		w.reload()
 		w.readAll("/Users?", []int{2}, nil)
-		if err := s.Save(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		info, err := os.Stat(file)

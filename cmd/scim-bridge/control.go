@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/user"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -67,6 +68,9 @@ func (p *program) printStatus(st *admin.Status) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if err := p.printClients(st); err != nil {
+		return err
+	}
 	for _, s := range st.Sources {
 		switch {
 		case s.Held != "":
@@ -74,44 +78,52 @@ func (p *program) printStatus(st *admin.Status) error {
 				s.Name, s.HeldRound, s.HeldSince.Local().Format(time.DateTime), s.Held)
 		case !s.Frozen.IsZero():
 			fmt.Fprintf(p.stdout, "\n%s: FROZEN since %s\n  thaw it with: scim-bridge unfreeze --source %s\n", s.Name, s.Frozen.Local().Format(time.DateTime), s.Name)
-		case s.State == "waiting for consent":
-			fmt.Fprintf(p.stdout, "\n%s: WAITING FOR CONSENT: %s\n", s.Name, s.Error)
 		case s.Failures > 0:
-			fmt.Fprintf(p.stdout, "\n%s: FAILING since %s (%s in a row; %s): %s\n", s.Name, s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), nextTry(st, &s), s.Error)
+			fmt.Fprintf(p.stdout, "\n%s: FAILING since %s (%s in a row): %s\n", s.Name, s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), s.Error)
 		case s.Error != "":
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, s.Error)
-		}
-		if s.Waiting != "" {
-			fmt.Fprintf(p.stdout, "\n%s: WAITING FOR CONSENT: %s\n", s.Name, s.Waiting)
-		}
-		if s.ProgressRate > 0 {
-			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, progress(&s))
 		}
 	}
 	return nil
 }
 
-// nextTry words when a source that fails is tried again.
-func nextTry(st *admin.Status, s *admin.SourceStatus) string {
-	if s.Next.After(st.Now) {
-		return "next try in " + ago(s.Next, st.Now)
+// printClients shows each client's last import of each kind of list.
+func (p *program) printClients(st *admin.Status) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "\nCLIENT\tLAST REQUEST\tLAST IMPORT\tSTATE\tREAD\tSTARTED\tCHANGES READ SINCE")
+	for i := range st.Clients {
+		c := &st.Clients[i]
+		name, last := c.Name, "none since the start"
+		if !c.LastRequest.IsZero() {
+			last = ago(st.Now, c.LastRequest) + " ago"
+		}
+		imports := lastImports(c.Imports)
+		if len(imports) == 0 {
+			fmt.Fprintf(w, "%s\t%s\t-\t-\t-\t-\t-\n", name, last)
+		}
+		for _, i := range imports {
+			since := "-"
+			if i.DeltaReads > 0 {
+				since = fmt.Sprintf("%s ×, %s found", thousands(i.DeltaReads), thousands(i.DeltaResources))
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s of %s\t%s ago\t%s\n", name, last, i.Endpoint, i.State,
+				thousands(i.Resources), thousands(i.Total), ago(st.Now, i.Started), since)
+			name, last = "", ""
+		}
 	}
-	return "being tried now"
+	return w.Flush()
 }
 
-// progress words how far a first import is.
-func progress(s *admin.SourceStatus) string {
-	of := func(n, total int) string {
-		if total == 0 {
-			return thousands(n)
+// lastImports gives the latest import of each endpoint that is not of a part
+// only. They come latest first.
+func lastImports(all []admin.Import) []admin.Import {
+	var last []admin.Import
+	for _, i := range all {
+		if !i.Filtered && !slices.ContainsFunc(last, func(l admin.Import) bool { return l.Endpoint == i.Endpoint }) {
+			last = append(last, i)
 		}
-		return thousands(n) + " of about " + thousands(total)
 	}
-	text := fmt.Sprintf("%s users and %s groups so far, %.0f a second", of(s.ProgressUsers, s.ProgressTotalUsers), of(s.ProgressGroups, s.ProgressTotalGroups), s.ProgressRate)
-	if s.ProgressLeft > 0 {
-		text += ", about " + s.ProgressLeft.String() + " left"
-	}
-	return text
+	return last
 }
 
 // ago gives the time between two moments, roughly.

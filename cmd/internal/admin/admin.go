@@ -174,24 +174,13 @@ type SourceStatus struct {
 	Generation  uint64    `json:"generation"`
 	Published   time.Time `json:"published,omitzero"`
 
-	ProgressUsers  int `json:"progressUsers,omitempty"`
-	ProgressGroups int `json:"progressGroups,omitempty"`
-	// Of a first import: how many are read per second, how many there are about
-	// in all, and how long it will take. 0: not known.
-	ProgressRate        float64       `json:"progressPerSecond,omitempty"`
-	ProgressTotalUsers  int           `json:"progressTotalUsers,omitempty"`
-	ProgressTotalGroups int           `json:"progressTotalGroups,omitempty"`
-	ProgressLeft        time.Duration `json:"progressLeftNanoseconds,omitempty"`
-	// Waiting says what is left out until it is consented to; empty: nothing.
-	Waiting string `json:"waiting,omitempty"`
-	// ConsentURL is where an administrator consents; empty: there is no page.
-	ConsentURL string `json:"consentURL,omitempty"`
-
-	Next        time.Time `json:"next,omitzero"`
-	LastSuccess time.Time `json:"lastSuccess,omitzero"`
-	FailedSince time.Time `json:"failedSince,omitzero"`
-	Failures    int       `json:"failures,omitempty"`
-	Error       string    `json:"error,omitempty"`
+	ProgressUsers  int       `json:"progressUsers,omitempty"`
+	ProgressGroups int       `json:"progressGroups,omitempty"`
+	Next           time.Time `json:"next,omitzero"`
+	LastSuccess    time.Time `json:"lastSuccess,omitzero"`
+	FailedSince    time.Time `json:"failedSince,omitzero"`
+	Failures       int       `json:"failures,omitempty"`
+	Error          string    `json:"error,omitempty"`
 
 	RoundStarted time.Time         `json:"roundStarted,omitzero"`
 	Rounds       map[string]uint64 `json:"rounds,omitempty"` // by outcome
@@ -221,7 +210,10 @@ type ClientStatus struct {
 // An Import is a list that a client read page by page.
 type Import struct {
 	Endpoint    string    `json:"endpoint"`
+	Kind        string    `json:"kind"`               // full, delta or filtered
 	Filtered    bool      `json:"filtered,omitempty"` // a part of the list only
+	ByCursor    bool      `json:"byCursor,omitempty"` // not by index
+	Agent       string    `json:"agent,omitempty"`
 	Started     time.Time `json:"started"`
 	LastRequest time.Time `json:"lastRequest"`
 	Pages       int       `json:"pages"`
@@ -229,6 +221,12 @@ type Import struct {
 	Total       int       `json:"total"`
 	State       string    `json:"state"` // finished, under way, or broken off
 	View        string    `json:"view"`
+
+	// Of a full import that finished: how often the client has asked since for
+	// what changed, how many resources that gave it, and when it last did.
+	DeltaReads     int       `json:"deltaReads,omitempty"`
+	DeltaResources int       `json:"deltaResources,omitempty"`
+	LastDelta      time.Time `json:"lastDelta,omitzero"`
 }
 
 // Duration is how long the import took so far.

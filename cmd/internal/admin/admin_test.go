@@ -120,8 +120,8 @@ func newFake() *fake {
 			{Name: "off", State: "disabled"},
 		},
 		Clients: []admin.ClientStatus{{Name: "okta", Requests: 10, Failures: 1, LastRequest: now, Agent: "Okta SCIM", Imports: []admin.Import{
-			{Endpoint: "/Users", Started: now.Add(-time.Minute), LastRequest: now, Pages: 3, Resources: 30, Total: 30, State: admin.Finished, View: "contoso.1"},
-			{Endpoint: "/Groups", Filtered: true, Started: now, LastRequest: now, State: admin.BrokenOff},
+			{Endpoint: "/Users", Kind: "full", Started: now.Add(-time.Minute), LastRequest: now, Pages: 3, Resources: 30, Total: 30, State: admin.Finished, View: "contoso.1"},
+			{Endpoint: "/Groups", Kind: "filtered", Filtered: true, Started: now, LastRequest: now, State: admin.BrokenOff},
 		}}, {Name: "idle"}},
 		Endpoint: admin.EndpointStatus{Responses: map[int]uint64{200: 9, 401: 1, 0: 1}, Latency: admin.Histogram{Count: 11, Sum: 1.5, Within: map[float64]uint64{0.1: 5, 1: 11}}},
 	}}

@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"os"
@@ -57,8 +59,13 @@ func (d *Daemon) Status() admin.Status {
 	if err := d.Ready(); err != nil {
 		st.NotReady = err.Error()
 	}
-	st.Sources = d.sourceStatus(true)
+	for _, name := range slices.Sorted(maps.Keys(gen.sources)) {
+		st.Sources = append(st.Sources, gen.sources[name].status())
+	}
 	for _, c := range d.sessions.Status() {
+		if !slices.ContainsFunc(gen.cfg.SCIM.Clients, func(known config.Client) bool { return known.Name == c.Client }) {
+			continue // it is no longer in the file
+		}
 		st.Clients = append(st.Clients, clientStatus(c))
 	}
 	for _, i := range d.issuers.Status() {
@@ -75,8 +82,9 @@ func clientStatus(c scim.ClientStatus) admin.ClientStatus {
 	}
 	for _, w := range slices.Backward(c.Walks) {
 		i := admin.Import{
-			Endpoint: w.Endpoint, Filtered: w.Filtered, Started: w.Started, LastRequest: w.LastRequest,
-			Pages: w.Pages, Resources: w.Resources, Total: w.Total, State: admin.UnderWay, View: w.View,
+			Endpoint: w.Endpoint, Kind: w.Kind(), ByCursor: w.Cursor, Filtered: w.Filtered, Started: w.Started, LastRequest: w.LastRequest,
+			Pages: w.Pages, Resources: w.Resources, Total: w.Total, State: admin.UnderWay, View: w.View, Agent: w.Agent,
+			DeltaReads: w.DeltaReads, DeltaResources: w.DeltaResources, LastDelta: w.LastDelta,
 		}
 		switch {
 		case w.Done:
@@ -94,8 +102,11 @@ func clientStatus(c scim.ClientStatus) admin.ClientStatus {
 func expiries(cfg *config.Config) []admin.CredentialStatus {
 	var all []admin.CredentialStatus
 	add := func(name string, f config.File) {
-		if cert := firstCertificate(f.Data); cert != nil {
-			all = append(all, admin.CredentialStatus{Name: name, Expires: cert.NotAfter})
+		for block, rest := pem.Decode(f.Data); block != nil; block, rest = pem.Decode(rest) {
+			if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+				all = append(all, admin.CredentialStatus{Name: name, Expires: cert.NotAfter})
+				return
+			}
 		}
 	}
 	if cfg.SCIM.TLS != nil {
@@ -123,19 +134,7 @@ func (e *endpoint) status() admin.EndpointStatus {
 	return st
 }
 
-// sourceStatus tells how the sources are. looked tells that somebody looks at it.
-func (d *Daemon) sourceStatus(looked bool) (all []admin.SourceStatus) {
-	sources := d.gen.Load().sources
-	for _, name := range slices.Sorted(maps.Keys(sources)) {
-		_, settling := d.consent.Verifying(name)
-		all = append(all, sources[name].status(settling, looked))
-	}
-	return all
-}
-
-// status gives the status of a source. settling tells that a consent of it is
-// being verified.
-func (s *source) status(settling, looked bool) admin.SourceStatus {
+func (s *source) status() admin.SourceStatus {
 	st := admin.SourceStatus{Name: s.name, State: s.state}
 	if cur := s.picture.Current(); cur != nil {
 		st.Users, st.ActiveUsers, st.Groups = cur.Len(directory.User), cur.Active(directory.User), cur.Len(directory.Group)
@@ -143,17 +142,13 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 	}
 	if s.state == stateConsent {
 		st.Error = "its tenant is not known yet: " + s.consentWords()
-		if settling {
-			st.State, st.Error = stateVerifying, "consent is given; the credential is being tested"
-		}
 	}
-	st.ConsentURL = s.ask
 	if s.mirror == nil {
 		return st
 	}
 	m := s.mirror.Status()
-	st.State, st.Error = s.lifecycle(&m, settling)
-	s.progress(&st, &m, looked)
+	st.State = string(m.State)
+	st.ProgressUsers, st.ProgressGroups = m.Progress.Users, m.Progress.Groups
 	st.Next, st.LastSuccess, st.FailedSince, st.Failures = m.Next, m.LastSuccess, m.FailedSince, m.Failures
 	st.Frozen, st.RoundStarted, st.LastElapsed, st.Drift = m.Frozen, m.RoundStarted, m.Last.Elapsed, m.Drift
 	st.Broken, st.Problems = m.Last.Broken, m.Last.Problems
@@ -161,8 +156,8 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 	for outcome, n := range m.Rounds {
 		st.Rounds[string(outcome)] = n
 	}
-	if len(s.lacking) > 0 {
-		st.Waiting = s.lackingWords()
+	if m.Last.Err != nil {
+		st.Error = m.Last.Err.Error()
 	}
 	// A round may be at it for minutes before it fails.
 	if trouble := s.client.Status().Trouble; trouble != "" {
@@ -173,6 +168,15 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 	}
 	st.Graph = graphStatus(s.client.Status())
 	return st
+}
+
+// consentWords says how an administrator consents.
+func (s *source) consentWords() string {
+	words := "have an administrator consent, by scim-bridge consent --source " + s.name
+	if s.ask != "" {
+		words += " or at " + s.ask
+	}
+	return words
 }
 
 func graphStatus(g graph.Status) *admin.GraphStatus {
@@ -188,7 +192,7 @@ func graphStatus(g graph.Status) *admin.GraphStatus {
 // summary is the line that systemctl status shows.
 func (d *Daemon) summary() string {
 	var parts []string
-	for _, s := range d.sourceStatus(false) {
+	for _, s := range d.Status().Sources {
 		part := fmt.Sprintf("%s: %s, %d users, %d groups", s.Name, s.State, s.Users, s.Groups)
 		if !s.LastSuccess.IsZero() {
 			part += fmt.Sprintf(", %s ago", time.Since(s.LastSuccess).Round(time.Second))
