@@ -405,3 +405,116 @@ func TestConsentGivenElsewhere(t *testing.T) {
 	}
 	w.ready()
 }
+
+// source gives the source as the status has it.
+func (w *consentWorld) source() (s struct {
+	State, Error, Waiting             string
+	Users, Groups                     int
+	ProgressUsers, ProgressTotalUsers int
+	ProgressPerSecond                 float64
+	ProgressLeftNanoseconds           int64
+}) {
+	w.t.Helper()
+	_, body := w.get("http://"+w.admin+"/api/v1/status", nil)
+	var st struct{ Sources []json.RawMessage }
+	if err := json.Unmarshal([]byte(body), &st); err != nil || len(st.Sources) != 1 {
+		w.t.Fatalf("status is %v: %s", err, body)
+	}
+	if err := json.Unmarshal(st.Sources[0], &s); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// Groups that are turned on later wait for their permission alone: which one, and
+// where to consent, is said, users go on meanwhile, and once it is granted the
+// groups come by themselves.
+func TestGroupsLater(t *testing.T) {
+	w := newConsentWorld(t, smallCompany(89), func(a *graphtest.App) {
+		a.Permissions, a.Consented = []string{"User.Read.All"}, true
+	})
+	tenant := "tenant_id: " + w.tenant.ID()
+	w.setSource(tenant, "groups: {enabled: false}")
+	w.start()
+	w.ready()
+	w.setSource(tenant, "groups: {enabled: true}")
+	w.eventually("the missing permission is named", func() error {
+		if s := w.source(); !strings.Contains(s.Waiting, "add GroupMember.Read.All") || !strings.Contains(s.Waiting, "/consent/contoso") {
+			return fmt.Errorf("it says %q, and %s", s.Waiting, s.Error)
+		}
+		return nil
+	})
+	joiner := w.tenant.SetUser(map[string]any{"userPrincipalName": "joiner@contoso.example", "accountEnabled": true, "userType": "Member"})
+	if outcome := w.sync("contoso"); outcome != "published" {
+		t.Errorf("while groups wait, a round is %s", outcome)
+	}
+	if status, _ := w.get(w.scim+"/Users/"+joiner, nil); status != http.StatusOK {
+		t.Errorf("while groups wait, a joiner is answered %d", status)
+	}
+	if _, stdout, _ := w.run("status"); !strings.Contains(stdout, "WAITING FOR CONSENT: groups are not imported yet") {
+		t.Errorf("the command status says:\n%s", stdout)
+	}
+	if code := w.stop(); code != 0 {
+		t.Errorf("it ended with %d", code)
+	}
+	w.start() // it waits after a restart, too
+	w.ready()
+	if s := w.source(); s.Waiting == "" || s.Groups != 0 {
+		t.Errorf("after a restart it says %q, with %d groups", s.Waiting, s.Groups)
+	}
+	w.tenant.UpdateApp(w.tenant.clientID, func(a *graphtest.App) { a.Permissions = append(a.Permissions, "GroupMember.Read.All") })
+	c := w.consent()
+	page := c.until(`^\s+(` + regexp.QuoteMeta(w.tenant.server.LoginURL()) + `/\S+)$`)
+	w.browseBack(w.decide(page, accept))
+	c.until(`is given and tested`)
+	w.eventually("the groups are served", func() error {
+		if s := w.source(); s.Waiting != "" || s.Groups != w.tenant.GroupCount() {
+			return fmt.Errorf("there are %d groups; it says %q, %s", s.Groups, s.Waiting, s.Error)
+		}
+		return nil
+	})
+}
+
+// A first import that takes a while shows how far it is, how fast, and what is
+// left.
+func TestFirstImportShowsItsProgress(t *testing.T) {
+	w := newConsentWorld(t, graphtest.NewCompany(graphtest.Options{Seed: 90, PageSize: 20}, 230, 24), func(a *graphtest.App) { a.Consented = true })
+	w.tenant.Inject(graphtest.Slow(700 * time.Millisecond).On("users").Forever())
+	w.setSource("tenant_id: " + w.tenant.ID())
+	w.start()
+	w.eventually("the progress is shown", func() error {
+		s := w.source()
+		if s.State != "first import" || s.ProgressUsers == 0 || s.ProgressTotalUsers != 230 || s.ProgressPerSecond <= 0 || s.ProgressLeftNanoseconds <= 0 {
+			return fmt.Errorf("it is %+v", s)
+		}
+		return nil
+	})
+	w.tenant.ClearFaults()
+	w.ready()
+	w.expectLog(`msg="source is first import" source=contoso`)
+	w.expectLog(`msg="source is up to date" source=contoso state="up to date" was="first import"`)
+}
+
+// A source whose consent was never given says so in the same words everywhere,
+// and starts when it is given in the admin center without a word to us.
+func TestWaitingForConsentEverywhere(t *testing.T) {
+	w := newConsentWorld(t, smallCompany(91), nil)
+	w.setSource("tenant_id: " + w.tenant.ID())
+	w.start()
+	w.eventually("the source waits", func() error {
+		if s := w.source(); s.State != "waiting for consent" {
+			return fmt.Errorf("it is %s: %s", s.State, s.Error)
+		}
+		return nil
+	})
+	w.expectLog(`msg="source is waiting for consent" source=contoso`)
+	if _, metrics := w.get("http://"+w.admin+"/metrics", nil); !strings.Contains(metrics, `scim_bridge_source_state{source="contoso",state="waiting for consent"} 1`) ||
+		!strings.Contains(metrics, `scim_bridge_waiting_for_consent{source="contoso"} 1`) {
+		t.Error("the metrics do not say that it waits for consent")
+	}
+	if _, page := w.browseBack("http://" + w.admin + "/"); !strings.Contains(page, "Waiting for consent:") || !strings.Contains(page, `href="/consent/contoso"`) {
+		t.Error("the page does not say that it waits for consent")
+	}
+	w.tenant.Grant(w.tenant.clientID)
+	w.ready()
+}

@@ -78,13 +78,44 @@ func (p *program) printStatus(st *admin.Status) error {
 				s.Name, s.HeldRound, s.HeldSince.Local().Format(time.DateTime), s.Held)
 		case !s.Frozen.IsZero():
 			fmt.Fprintf(p.stdout, "\n%s: FROZEN since %s\n  thaw it with: scim-bridge unfreeze --source %s\n", s.Name, s.Frozen.Local().Format(time.DateTime), s.Name)
+		case s.State == "waiting for consent":
+			fmt.Fprintf(p.stdout, "\n%s: WAITING FOR CONSENT: %s\n", s.Name, s.Error)
 		case s.Failures > 0:
-			fmt.Fprintf(p.stdout, "\n%s: FAILING since %s (%s in a row): %s\n", s.Name, s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), s.Error)
+			fmt.Fprintf(p.stdout, "\n%s: FAILING since %s (%s in a row; %s): %s\n", s.Name, s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), nextTry(st, &s), s.Error)
 		case s.Error != "":
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, s.Error)
 		}
+		if s.Waiting != "" {
+			fmt.Fprintf(p.stdout, "\n%s: WAITING FOR CONSENT: %s\n", s.Name, s.Waiting)
+		}
+		if s.ProgressRate > 0 {
+			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, progress(&s))
+		}
 	}
 	return nil
+}
+
+// nextTry words when a source that fails is tried again.
+func nextTry(st *admin.Status, s *admin.SourceStatus) string {
+	if s.Next.After(st.Now) {
+		return "next try in " + ago(s.Next, st.Now)
+	}
+	return "being tried now"
+}
+
+// progress words how far a first import is.
+func progress(s *admin.SourceStatus) string {
+	of := func(n, total int) string {
+		if total == 0 {
+			return thousands(n)
+		}
+		return thousands(n) + " of about " + thousands(total)
+	}
+	text := fmt.Sprintf("%s users and %s groups so far, %.0f a second", of(s.ProgressUsers, s.ProgressTotalUsers), of(s.ProgressGroups, s.ProgressTotalGroups), s.ProgressRate)
+	if s.ProgressLeft > 0 {
+		text += ", about " + s.ProgressLeft.String() + " left"
+	}
+	return text
 }
 
 // printClients shows each client's last import of each kind of list.

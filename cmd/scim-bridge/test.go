@@ -20,11 +20,13 @@ func testCommand(p *program) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "test",
-		Short: "Test the API credentials of the sources",
+		Short: "Test the API credentials of the sources, and the endpoint",
 		Long: `Test the API credentials of one source, or of all: whether Microsoft's login and
-Graph are reached, the token, the permissions granted against those needed,
-users, groups, delta queries, the clock. Nothing is changed, and no daemon has
-to run. What fails comes with what to do about it, and with exit status 1.`,
+Graph are reached (names, connection, TLS), the token, the permissions granted
+against those needed, users, groups, memberships, delta queries, the clock. And,
+unless one source is named, the side of the identity platforms: the listener, the
+certificate, each client's token. Nothing is changed, and no daemon has to run.
+What fails comes with what to do about it, and with exit status 1.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(p.configFile)
@@ -56,16 +58,24 @@ to run. What fails comes with what to do about it, and with exit status 1.`,
 func checkSources(ctx context.Context, cfg *config.Config, only string) ([]*consent.Report, error) {
 	var reports []*consent.Report
 	var names []string
+	st := ownState{dir: string(cfg.State.Directory)}
 	for i, s := range cfg.Sources {
 		names = append(names, s.Name)
 		if only != "" && s.Name != only {
 			continue
 		}
-		report, err := daemon.CheckSource(ctx, cfg, i, "", programVersion())
+		tenant := ""
+		if s.TenantID == "" {
+			tenant, _ = st.tenant(ctx, s.Name) // what can't be read is not known
+		}
+		report, err := daemon.CheckSource(ctx, cfg, i, tenant, programVersion())
 		if err != nil {
 			return nil, err
 		}
 		reports = append(reports, report)
+	}
+	if only == "" {
+		reports = append(reports, daemon.CheckEndpoint(ctx, cfg))
 	}
 	if len(reports) == 0 {
 		return nil, usageError{errors.New("there is no source " + only + "; there are: " + strings.Join(names, ", "))}

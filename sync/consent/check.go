@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,6 +80,12 @@ func Check(ctx context.Context, app App) *Report {
 		c.fault("tenant", errors.New("it is not known which tenant to read"), "write the Directory (tenant) ID into tenant_id")
 		return c.report
 	}
+	if app.Graph.HTTPClient == nil {
+		// One for all, so that what is reached is what is asked.
+		transport := graph.NewTransport(app.Graph.RootCAs)
+		defer transport.CloseIdleConnections()
+		c.proxy, app.Graph.HTTPClient = transport.Proxy, &http.Client{Transport: transport}
+	}
 	client, err := graph.New(brief(app.Graph))
 	if err != nil {
 		c.fault("settings", err, "mend them in the configuration")
@@ -110,6 +115,8 @@ type check struct {
 	client *graph.Client
 	report *Report
 	roles  []string // granted, as far as the token tells
+	// proxy tells by which proxy a request goes; nil: the transport is not ours.
+	proxy func(*http.Request) (*url.URL, error)
 }
 
 func (c *check) ok(name, detail, better string) {
@@ -119,34 +126,6 @@ func (c *check) ok(name, detail, better string) {
 func (c *check) fault(name string, err error, mend string) {
 	c.report.Steps = append(c.report.Steps, Step{Name: name, Detail: clip(err.Error()), Mend: mend})
 	c.report.passing = c.report.passing || errors.Is(err, graph.ErrPermission) || errors.Is(err, graph.ErrUnavailable)
-}
-
-// reach sees whether a base answers at all, whatever it answers. It goes the way
-// of all requests, by the proxy if there is one.
-func (c *check) reach(name, base string) bool {
-	ctx, cancel := context.WithTimeout(c.ctx, 15*time.Second)
-	defer cancel()
-	host := base
-	if u, err := url.Parse(base); err == nil {
-		host = u.Host
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if c.app.Graph.HTTPClient != nil {
-		client.Transport = c.app.Graph.HTTPClient.Transport
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/", nil)
-	if err == nil {
-		var res *http.Response
-		if res, err = client.Do(req); err == nil {
-			_, _ = io.CopyN(io.Discard, res.Body, 1<<10)
-			res.Body.Close()
-			c.ok("reach "+name, host, "")
-			return true
-		}
-	}
-	c.report.passing = true
-	c.fault("reach "+name, err, "check name resolution, firewall and proxy (HTTPS_PROXY) for "+host+", and the certificates of a proxy that looks into TLS (SSL_CERT_FILE)")
-	return false
 }
 
 // token asks for a token and looks at what it says was granted.
@@ -194,16 +173,52 @@ func (c *check) collection(k graph.Kind) {
 		c.fault(k.String(), err, mend(err, &c.app))
 		return
 	}
-	detail := fmt.Sprint(n)
-	if k == graph.Groups && c.roles != nil && !slices.Contains(c.roles, hiddenRead.Name) {
-		detail += "; members of groups with hidden membership are seen with Member.Read.Hidden only"
+	sample, err := c.client.FirstPage(c.ctx, k)
+	if err != nil {
+		c.fault(k.String(), err, mend(err, &c.app))
+		return
 	}
-	c.ok(k.String(), detail, "")
+	c.ok(k.String(), fmt.Sprintf("%d; one page of %d was read", n, sample.Objects), "")
 	if _, err := c.client.Latest(c.ctx, k); err != nil {
 		c.fault(k.String()+" by delta", err, mend(err, &c.app))
 		return
 	}
 	c.ok(k.String()+" by delta", "", "")
+	if k == graph.Groups {
+		c.members(&sample)
+	}
+}
+
+// members sees whether memberships are shown.
+func (c *check) members(sample *graph.Sample) {
+	const name = "memberships"
+	members, read := 0, 0
+	for _, group := range sample.Groups {
+		n, err := c.client.Members(c.ctx, group)
+		if err != nil {
+			c.fault(name, err, mend(err, &c.app))
+			return
+		}
+		members, read = members+n, read+1
+		if n > 0 {
+			break
+		}
+	}
+	detail := fmt.Sprintf("%d members were seen in %d groups", members, read)
+	if read == 0 {
+		detail = "there is no group to look into"
+	}
+	better := ""
+	if c.roles != nil && !slices.Contains(c.roles, hiddenRead.Name) {
+		switch {
+		case sample.Hidden > 0:
+			better = fmt.Sprintf("%d of the first %d groups hide their members, and would be served without any: add %s if they matter",
+				sample.Hidden, sample.Objects, hiddenRead.Name)
+		default:
+			detail += "; groups that hide their members would be served without any (Member.Read.Hidden shows them)"
+		}
+	}
+	c.ok(name, detail, better)
 }
 
 func (c *check) clock() {
@@ -212,7 +227,7 @@ func (c *check) clock() {
 		c.fault("clock", fmt.Errorf("it differs from Microsoft's by %s", offset.Round(time.Second)), "set this machine's clock (timedatectl); assertions and tokens depend on it")
 		return
 	}
-	c.ok("clock", "", "")
+	c.ok("clock", fmt.Sprintf("within %s of Microsoft's", max(offset.Abs().Round(time.Second), time.Second)), "")
 }
 
 // mend says what to do about an error. What Microsoft's login says is explained

@@ -1,8 +1,11 @@
 package consent
 
 import (
+	"errors"
 	"slices"
 	"strings"
+
+	"scimbridge/sync/graph"
 )
 
 // Wants is what a source reads, as far as permissions depend on it.
@@ -158,4 +161,18 @@ func names(list []Permission) []string {
 		all[i] = p.Name
 	}
 	return all
+}
+
+// notConsented are the numbers of Microsoft's login that say that an administrator
+// has not consented in the tenant.
+var notConsented = []int{7000229, 700016, 65001, 650052, 650056}
+
+// Lacking tells whether an error means that an administrator's consent, or a
+// permission, is what is missing.
+func Lacking(err error) bool {
+	var login *graph.LoginError
+	if errors.As(err, &login) {
+		return slices.ContainsFunc(login.Numbers, func(n int) bool { return slices.Contains(notConsented, n) })
+	}
+	return errors.Is(err, graph.ErrPermission)
 }

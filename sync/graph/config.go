@@ -2,6 +2,8 @@ package graph
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,8 +41,13 @@ type Config struct {
 	// refuse the round.
 	Select map[Kind][]string
 
+	// RootCAs are the authorities that may have signed the certificates of
+	// GraphURL and LoginURL; nil means those of the system. Only used without
+	// HTTPClient.
+	RootCAs *x509.CertPool
+
 	// HTTPClient makes all requests; nil means one with sensible limits and the
-	// proxy of the environment. Its CheckRedirect and Jar are not used, since
+	// proxy of the environment ([NewTransport]). Its CheckRedirect and Jar are not used, since
 	// redirects are never followed. A Timeout on it bounds each request.
 	HTTPClient *http.Client
 
@@ -99,7 +106,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg:   cfg,
 		retry: cfg.Retry.withDefaults(),
-		http:  strict(cfg.HTTPClient),
+		http:  strict(cfg.HTTPClient, cfg.RootCAs),
 		graph: graph,
 		log:   cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		names: knownNames(cfg.Select),
@@ -190,8 +197,8 @@ func knownNames(lists map[Kind][]string) map[string]string {
 
 // strict gives an HTTP client that neither follows redirects, which could carry
 // a token elsewhere, nor keeps cookies.
-func strict(given *http.Client) *http.Client {
-	h := http.Client{Transport: newTransport()}
+func strict(given *http.Client, roots *x509.CertPool) *http.Client {
+	h := http.Client{Transport: NewTransport(roots)}
 	if given != nil {
 		h = *given
 	}
@@ -200,12 +207,15 @@ func strict(given *http.Client) *http.Client {
 	return &h
 }
 
-// newTransport is for two hosts and a few requests at a time. It asks for gzip
-// and unpacks it by itself.
-func newTransport() *http.Transport {
+// NewTransport is what a [Client] uses where it is given none: for two hosts and
+// a few requests at a time, by the proxy of the environment (HTTPS_PROXY,
+// NO_PROXY). It asks for gzip and unpacks it by itself. roots may be nil, which
+// means the system's authorities.
+func NewTransport(roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    4,
 		IdleConnTimeout:        90 * time.Second,

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +35,82 @@ func (c *Client) Latest(ctx context.Context, kind Kind) (cursor string, err erro
 		return "", fmt.Errorf("reading %s/delta: %w: %w", kind, ErrProtocol, err)
 	}
 	return cursor, nil
+}
+
+// A Sample is what the first page of a collection shows.
+type Sample struct {
+	Objects int  // on the page
+	More    bool // than this page
+	// Hidden counts the groups on the page that hide their members, and Groups
+	// has the ids of some that do not.
+	Hidden int
+	Groups []string
+}
+
+// FirstPage reads one page of a collection, with the properties of Config.Select,
+// not by delta: it proves that each of them may be read.
+func (c *Client) FirstPage(ctx context.Context, kind Kind) (Sample, error) {
+	names := append([]string{"id"}, slices.DeleteFunc(slices.Clone(c.cfg.Select[kind]), func(name string) bool { return name == "id" || name == kind.relation() })...)
+	if kind == Groups && !slices.Contains(names, "visibility") {
+		names = append(names, "visibility")
+	}
+	var sample Sample
+	err := c.do(ctx, &call{
+		what:   kind.String(),
+		url:    c.cfg.GraphURL + "/v1.0/" + kind.String() + "?" + url.Values{"$top": {"100"}, "$select": {strings.Join(names, ",")}}.Encode(),
+		accept: "application/json;odata.metadata=minimal",
+		needs:  kind.permission(),
+		body:   new(buffer),
+		decode: func(body []byte) (err error) {
+			sample, err = decodeSample(body)
+			return err
+		},
+	})
+	return sample, err
+}
+
+func decodeSample(body []byte) (Sample, error) {
+	var answer struct {
+		Next  string `json:"@odata.nextLink"`
+		Value []struct {
+			ID         string `json:"id"`
+			Visibility string `json:"visibility"`
+		} `json:"value"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return Sample{}, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	const some = 5
+	s := Sample{Objects: len(answer.Value), More: answer.Next != ""}
+	for _, o := range answer.Value {
+		switch {
+		case strings.EqualFold(o.Visibility, "HiddenMembership"):
+			s.Hidden++
+		case len(s.Groups) < some:
+			s.Groups = append(s.Groups, o.ID)
+		}
+	}
+	return s, nil
+}
+
+// Members counts the direct members of a group, as far as its first page shows
+// them: it proves that memberships may be read
+// (learn.microsoft.com/graph/api/group-list-members).
+func (c *Client) Members(ctx context.Context, group string) (int, error) {
+	count := 0
+	err := c.do(ctx, &call{
+		what:   "groups/members",
+		url:    c.cfg.GraphURL + "/v1.0/groups/" + url.PathEscape(group) + "/members?" + url.Values{"$top": {"20"}, "$select": {"id"}}.Encode(),
+		accept: "application/json;odata.metadata=minimal",
+		needs:  Groups.permission(),
+		body:   new(buffer),
+		decode: func(body []byte) error {
+			sample, err := decodeSample(body)
+			count = sample.Objects
+			return err
+		},
+	})
+	return count, err
 }
 
 // AppCredential is a credential of the app registration, without its value.

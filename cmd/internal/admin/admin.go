@@ -174,13 +174,24 @@ type SourceStatus struct {
 	Generation  uint64    `json:"generation"`
 	Published   time.Time `json:"published,omitzero"`
 
-	ProgressUsers  int       `json:"progressUsers,omitempty"`
-	ProgressGroups int       `json:"progressGroups,omitempty"`
-	Next           time.Time `json:"next,omitzero"`
-	LastSuccess    time.Time `json:"lastSuccess,omitzero"`
-	FailedSince    time.Time `json:"failedSince,omitzero"`
-	Failures       int       `json:"failures,omitempty"`
-	Error          string    `json:"error,omitempty"`
+	ProgressUsers  int `json:"progressUsers,omitempty"`
+	ProgressGroups int `json:"progressGroups,omitempty"`
+	// Of a first import: how many are read per second, how many there are about
+	// in all, and how long it will take. 0: not known.
+	ProgressRate        float64       `json:"progressPerSecond,omitempty"`
+	ProgressTotalUsers  int           `json:"progressTotalUsers,omitempty"`
+	ProgressTotalGroups int           `json:"progressTotalGroups,omitempty"`
+	ProgressLeft        time.Duration `json:"progressLeftNanoseconds,omitempty"`
+	// Waiting says what is left out until it is consented to; empty: nothing.
+	Waiting string `json:"waiting,omitempty"`
+	// ConsentURL is where an administrator consents; empty: there is no page.
+	ConsentURL string `json:"consentURL,omitempty"`
+
+	Next        time.Time `json:"next,omitzero"`
+	LastSuccess time.Time `json:"lastSuccess,omitzero"`
+	FailedSince time.Time `json:"failedSince,omitzero"`
+	Failures    int       `json:"failures,omitempty"`
+	Error       string    `json:"error,omitempty"`
 
 	RoundStarted time.Time         `json:"roundStarted,omitzero"`
 	Rounds       map[string]uint64 `json:"rounds,omitempty"` // by outcome

@@ -38,6 +38,7 @@ var (
 	certExpiry = desc("credential_expiry_timestamp_seconds", "When a certificate ends, as Unix time.", "name")
 
 	sourceState = desc("source_state", "1 for the state in which the source is.", "source", "state")
+	waiting     = desc("waiting_for_consent", "1 if all or a part of the source is left out until an administrator consents, else 0.", "source")
 	objects     = desc("snapshot_objects", "Users and groups that are served.", "source", "type")
 	activeUsers = desc("snapshot_active_users", "Users that are served as active.", "source")
 	generation  = desc("snapshot_generation", "Number of the picture that is served.", "source")
@@ -124,6 +125,7 @@ func (m sink) counter(d *prometheus.Desc, v float64, labels ...string) {
 
 func (m sink) source(s *SourceStatus) {
 	m.gauge(sourceState, 1, s.Name, s.State)
+	m.gauge(waiting, one(s.Waiting != "" || s.State == "waiting for consent"), s.Name)
 	m.gauge(objects, float64(s.Users), s.Name, "user")
 	m.gauge(objects, float64(s.Groups), s.Name, "group")
 	m.gauge(activeUsers, float64(s.ActiveUsers), s.Name)

@@ -180,6 +180,7 @@ func (l *loader) checkSource(section string, s *Source) {
 	l.checkTenant(section, s)
 	l.checkCredential(section, s)
 	l.checkURLs(section, s)
+	s.CAFile.Data = l.authorities(section+".ca_file", s.CAFile.Path)
 	l.checkTimes(section, s)
 	l.checkRate(section+".requests_per_second", s.RequestsPerSecond)
 	for i, a := range s.Assert {

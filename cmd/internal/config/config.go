@@ -329,6 +329,11 @@ type Source struct {
 	// warning.
 	GraphURL string `yaml:"graph_url"`
 
+	// CAFile holds certificates of authorities in PEM that are trusted for
+	// LoginURL and GraphURL besides those of the system: for a proxy that looks
+	// into TLS. Default: none.
+	CAFile File `yaml:"ca_file,omitempty"`
+
 	// Interval is the time between two rounds: 1s to 144h (a delta cursor dies
 	// after seven days), default 5m.
 	Interval time.Duration `yaml:"interval"`

@@ -70,7 +70,7 @@ func loadExample(t *testing.T) *config.Config {
 	dir := t.TempDir()
 	cert, key := certificate(t, time.Now().Add(time.Hour))
 	for name, content := range map[string]string{
-		"tls.crt": cert, "tls.key": key, "clients.pem": cert, "fabrikam.crt": cert, "fabrikam.key": key,
+		"tls.crt": cert, "tls.key": key, "clients.pem": cert, "proxy-ca.pem": cert, "fabrikam.crt": cert, "fabrikam.key": key,
 		"okta.token": "token-of-okta-0123456789", "jumpcloud.token": "token-of-jumpcloud-0123456789", "admin.token": "token-of-admin-0123456789",
 		"sailpoint.password": "a password", "ping.secret": "a secret", "contoso.secret": "another secret",
 		"federated": "a.b.c",
@@ -97,8 +97,8 @@ func TestTheExampleLoadsWithoutAWarning(t *testing.T) {
 	if _, err := cfg.Sources[1].KeyPair(); err != nil {
 		t.Error(err)
 	}
-	if n := len(cfg.Inputs()); n != 12 {
-		t.Errorf("got %d inputs, want the file and the 11 it names without the federated token: %v", n, cfg.Inputs())
+	if n := len(cfg.Inputs()); n != 13 {
+		t.Errorf("got %d inputs, want the file and the 12 it names without the federated token: %v", n, cfg.Inputs())
 	}
 }
 

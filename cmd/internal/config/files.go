@@ -149,12 +149,17 @@ func (l *loader) checkTLS(t *TLS) {
 	t.CertificateFile.Data, _, _ = l.readFile(section+".certificate_file", t.CertificateFile.Path, pem)
 	l.secret(section+".private_key_file", &t.PrivateKeyFile, pemKey)
 	l.checkPair(section, t.CertificateFile, t.PrivateKeyFile)
-	ca := section + ".client_ca_file"
-	data, _, ok := l.readFile(ca, t.ClientCAFile.Path, pem)
-	t.ClientCAFile.Data = data
+	t.ClientCAFile.Data = l.authorities(section+".client_ca_file", t.ClientCAFile.Path)
+}
+
+// authorities reads a file with certificates of authorities.
+func (l *loader) authorities(path string, file Path) []byte {
+	const pem = "write a certificate into it, in PEM, and let the daemon's user read it"
+	data, _, ok := l.readFile(path, file, pem)
 	if ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
-		l.faultIn(ca, string(t.ClientCAFile.Path)+" has no certificate in it", pem, Input{string(t.ClientCAFile.Path), sha256.Sum256(data)})
+		l.faultIn(path, string(file)+" has no certificate in it", pem, Input{string(file), sha256.Sum256(data)})
 	}
+	return data
 }
 
 // checkPair checks that certificate and key are such and belong together.

@@ -287,6 +287,9 @@ func (w *Watcher) arm() {
 		// Also where it is watched already: the directory of that name may be
 		// another one since.
 		err := w.events.Add(dir)
+		if errors.Is(err, fsnotify.ErrClosed) {
+			return // Close came first
+		}
 		if err != nil && names == nil && !w.deaf[dir] {
 			w.log.Warn("watching directory", "dir", dir, "err", err)
 		}

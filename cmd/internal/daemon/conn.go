@@ -85,6 +85,23 @@ func (c *conns) count() (open int, dropped, stalled uint64) {
 	return len(c.open), c.dropped, c.stalled
 }
 
+// expected says whether a request is still waited for: the first on a connection
+// that is new, or the next on one whose last was no longer ago than between.
+func (c *conns) expected(now time.Time, between time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, idle := range c.open {
+		patience := between
+		if idle.fresh {
+			patience = greetTime
+		}
+		if !idle.since.IsZero() && now.Sub(idle.since) < patience {
+			return true
+		}
+	}
+	return false
+}
+
 // listen has every connection of a listener watched for stalling.
 func (c *conns) listen(l net.Listener) net.Listener { return &watchedListener{l, c} }
 

@@ -130,21 +130,23 @@ func (d *Daemon) saveConsent(ctx context.Context, source string, grant consent.G
 		return err
 	}
 	d.log.Info("consent is kept", "source", source, "tenant", grant.TenantID, "by", grant.By)
+	return d.takeUp(ctx, source)
+}
+
+// takeUp has a source start, or use what it was granted since.
+func (d *Daemon) takeUp(ctx context.Context, source string) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if d.stopped {
 		return nil // it starts with the daemon
 	}
+	if s := d.sources[source]; s != nil && s.client != nil {
+		s.client.ForgetToken() // the one in use has the roles from before
+	}
 	if err := d.load(ctx, d.gen.Load().cfg); err != nil {
 		return fmt.Errorf("starting the source: %w", err)
 	}
-	s := d.sources[source]
-	if s == nil || s.mirror == nil {
-		return nil
-	}
-	// The token in use has the roles from before.
-	s.client.ForgetToken()
-	if s.running() && s.mirror.Status().Failures > 0 {
+	if s := d.sources[source]; s != nil && s.mirror != nil && s.running() && s.mirror.Status().Failures > 0 {
 		s.refreshSoon()
 	}
 	return nil

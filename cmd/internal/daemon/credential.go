@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"scimbridge/cmd/internal/config"
@@ -18,12 +20,32 @@ func graphConfig(cfg *config.Config, index int, tenant string, mapper *mapping.M
 	if err != nil {
 		return graph.Config{}, cfg.Fault(fmt.Sprintf("sources[%d]", index), err.Error(), "mend the credential")
 	}
+	roots, err := authorities(sc.CAFile.Data)
+	if err != nil {
+		return graph.Config{}, cfg.Fault(fmt.Sprintf("sources[%d].ca_file", index), err.Error(), "mend the file")
+	}
 	users, groups := mapper.Select()
 	return graph.Config{
 		GraphURL: sc.GraphURL, LoginURL: sc.LoginURL, TenantID: tenant, ClientID: sc.ClientID, Credential: credential,
 		Select:  map[graph.Kind][]string{graph.Users: users, graph.Groups: groups},
-		Version: version, RequestsPerSecond: sc.RequestsPerSecond,
+		Version: version, RequestsPerSecond: sc.RequestsPerSecond, RootCAs: roots,
 	}, nil
+}
+
+// authorities are the system's and those of a file; nil where there is no file:
+// the system's alone.
+func authorities(pem []byte) (*x509.CertPool, error) {
+	if pem == nil {
+		return nil, nil
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("reading the system's authorities: %w", err)
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, errors.New("it has no certificate in it")
+	}
+	return roots, nil
 }
 
 // CheckSource tests the credential of a source as the daemon would use it,

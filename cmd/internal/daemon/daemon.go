@@ -70,7 +70,10 @@ type Daemon struct {
 	scimServer    *http.Server
 	adminServer   *http.Server
 	running       sync.WaitGroup
+	accepting     sync.WaitGroup // the SCIM listener
 	serveErr      chan error
+	watching      sync.WaitGroup // for grants
+	stopWatching  context.CancelFunc
 
 	// gen is what serves now.
 	gen atomic.Pointer[generation]
@@ -96,7 +99,7 @@ type Daemon struct {
 func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	d := &Daemon{
 		opts: opts, log: opts.Log, started: time.Now(),
-		sessions: scim.NewSessions(), sources: make(map[string]*source), serveErr: make(chan error, 2),
+		sources: make(map[string]*source), serveErr: make(chan error, 2),
 	}
 	d.endpoint = newEndpoint(func() *generation { return d.gen.Load() })
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -128,8 +131,6 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// Whoever was importing when the program ended goes on where he was.
-	d.sessions = scim.OpenSessions(filepath.Join(dir, "imports.json"), d.log)
 	opened, err := d.store.Opened(ctx)
 	if err != nil {
 		return nil, err
@@ -138,6 +139,7 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if d.key, err = cursorKey(filepath.Join(dir, "cursor.key")); err != nil {
 		return nil, err
 	}
+	d.sessions = scim.OpenSessions(filepath.Join(dir, "imports.json"), d.log)
 	passed, err := passedSockets()
 	if err != nil {
 		return nil, err
@@ -198,12 +200,14 @@ func (d *Daemon) Start() {
 	}
 	serve := func(what string, f func() error) {
 		d.running.Go(func() {
-			if err := f(); !errors.Is(err, http.ErrServerClosed) {
+			if err := f(); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 				d.serveErr <- fmt.Errorf("serving %s: %w", what, err)
 			}
 		})
 	}
+	d.accepting.Add(1)
 	serve("SCIM", func() error {
+		defer d.accepting.Done()
 		l := d.endpoint.conns.listen(d.scimListener)
 		if d.gen.Load().tls != nil {
 			return d.scimServer.ServeTLS(l, "", "")
@@ -212,6 +216,9 @@ func (d *Daemon) Start() {
 	})
 	serve("the administrator", func() error { return d.adminServer.Serve(d.adminListener) })
 	d.running.Go(func() { d.issuers.Run(d.ctx) })
+	watching, stop := context.WithCancel(d.ctx)
+	d.stopWatching = stop
+	d.watching.Go(func() { d.lookForGrants(watching) })
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	for _, s := range d.sources {
@@ -228,6 +235,9 @@ func (d *Daemon) Run(ctx context.Context, reload <-chan os.Signal) error {
 	notify("READY=1\nSTATUS=" + d.summary())
 	ticker := time.NewTicker(10 * time.Second)
 	defer ticker.Stop()
+	lifeTicker := time.NewTicker(time.Second)
+	defer lifeTicker.Stop()
+	var life lifeLog
 	var beat <-chan time.Time // never, where systemd does not ask
 	if interval := watchdogInterval(); interval > 0 {
 		watchdog := time.NewTicker(interval)
@@ -248,6 +258,8 @@ func (d *Daemon) Run(ctx context.Context, reload <-chan os.Signal) error {
 			_ = d.Reload(ctx) // it told the log and the status
 		case <-ticker.C:
 			notify("STATUS=" + d.summary())
+		case <-lifeTicker.C:
+			life.note(d.log, d.sourceStatus(false))
 		case <-beat:
 			if name := d.stuck(time.Now()); name != "" {
 				d.log.Error("source does not move any more; the watchdog is not told that all is well", "source", name)
@@ -266,7 +278,12 @@ const stopTime = 20 * time.Second
 // Stop ends everything: no new requests, those under way to their end, rounds
 // cut off where they are, which loses nothing. It may be called again.
 func (d *Daemon) Stop() error {
-	d.consent.Close() // before the lock: a consent that is being kept needs it
+	// Before the lock, which both need to take up what was granted.
+	d.consent.Close()
+	if d.stopWatching != nil {
+		d.stopWatching()
+		d.watching.Wait()
+	}
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if d.stopped {
@@ -281,6 +298,18 @@ func (d *Daemon) Stop() error {
 	for _, s := range d.sources {
 		s.stop()
 	}
+	d.drain()
+	err := d.endRequests(ctx)
+	d.running.Wait()
+	if err := d.sessions.Close(); err != nil {
+		d.log.Warn("imports under way will not be known after a restart", "err", err)
+	}
+	d.log.Info("stopped")
+	return errors.Join(err, d.close())
+}
+
+// endRequests closes the listeners and waits until no request is under way.
+func (d *Daemon) endRequests(ctx context.Context) error {
 	var ending sync.WaitGroup
 	faults := make([]error, 2)
 	for i, s := range []*http.Server{d.scimServer, d.adminServer} {
@@ -295,9 +324,7 @@ func (d *Daemon) Stop() error {
 		})
 	}
 	ending.Wait()
-	d.running.Wait()
-	d.log.Info("stopped")
-	return errors.Join(append(faults, d.close())...)
+	return errors.Join(faults...)
 }
 
 // close lets go of what New opened.
@@ -318,7 +345,6 @@ func (d *Daemon) close() error {
 	for _, s := range d.sources {
 		errs = append(errs, s.picture.Close())
 	}
-	errs = append(errs, d.sessions.Close())
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
 	}

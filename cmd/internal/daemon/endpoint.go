@@ -35,6 +35,7 @@ type endpoint struct {
 	slots chan struct{}
 	guess guessers
 
+	draining atomic.Bool
 	inFlight atomic.Int64
 	busy     atomic.Uint64 // refused, since there was no place
 	counts   responses
@@ -56,6 +57,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from := caller(r, gen.cfg.SCIM.TrustedProxies)
 	if from != remote(r.RemoteAddr) {
 		r.RemoteAddr = netip.AddrPortFrom(from, port(r.RemoteAddr)).String()
+	}
+	if e.draining.Load() && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // on HTTP/2 the server says so itself
 	}
 	seen := &seenWriter{ResponseWriter: w, chunked: r.ProtoMajor >= 2}
 	// Also where the handler panics, which it does to cut a broken answer off.

@@ -15,8 +15,10 @@ import (
 	"scimbridge/cmd/internal/config"
 	"scimbridge/scim/directory"
 	"scimbridge/scim/mapping"
+	"scimbridge/sync/consent"
 	"scimbridge/sync/graph"
 	"scimbridge/sync/mirror"
+	"scimbridge/sync/store"
 )
 
 // A source is a tenant as it is served: its picture, and where it is pulled,
@@ -32,11 +34,15 @@ type source struct {
 	mirror  *mirror.Mirror // likewise
 	state   string         // why nothing is pulled, in the words of the status
 	ask     string         // where an administrator consents; empty: nowhere
+	// lacking are permissions without which groups are left out for now, though
+	// the file wants them.
+	lacking []consent.Permission
 
 	// imported tells that the source has been served before.
 	imported bool
 
-	pulse pulse // of the mirror's loop, for the watchdog
+	pulse pulse    // of the mirror's loop, for the watchdog
+	total estimate // of a first import
 
 	mu     sync.Mutex
 	ctx    context.Context    // of the loop and of every order; nil: not running
@@ -238,7 +244,7 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 	sc := b.cfg.Sources[index]
 	fingerprint := b.mapper.Fingerprint()
 	old := b.d.sources[sc.Name]
-	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == fingerprint && old.shelf == b.shelf && old.state != stateConsent {
+	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == fingerprint && old.shelf == b.shelf && old.state != stateConsent && len(old.lacking) == 0 {
 		return old, nil
 	}
 	state, err := b.d.store.Source(ctx, sc.Name)
@@ -259,6 +265,11 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 		s.tenant = tenant
 		if s.client, err = b.d.graphClient(b.cfg, index, tenant, b.mapper); err != nil {
 			return nil, err
+		}
+		if sc.Groups.Enabled && !state.LastFull[store.User].IsZero() && state.LastFull[store.Group].IsZero() {
+			if s.lacking = s.lackedForGroups(ctx, wants(sc)); len(s.lacking) > 0 {
+				b.d.log.Warn("groups wait for consent", "source", sc.Name, "mend", s.lackingWords())
+			}
 		}
 	}
 	return s, nil
@@ -301,7 +312,7 @@ func sameLogin(a, b config.Source) bool {
 	login := func(s config.Source) config.Source {
 		return config.Source{
 			ClientID: s.ClientID, ClientSecretFile: s.ClientSecretFile, CertificateFile: s.CertificateFile, PrivateKeyFile: s.PrivateKeyFile,
-			FederatedTokenFile: s.FederatedTokenFile, ManagedIdentity: s.ManagedIdentity, LoginURL: s.LoginURL, GraphURL: s.GraphURL,
+			FederatedTokenFile: s.FederatedTokenFile, ManagedIdentity: s.ManagedIdentity, LoginURL: s.LoginURL, GraphURL: s.GraphURL, CAFile: s.CAFile,
 		}
 	}
 	return reflect.DeepEqual(login(a), login(b))
@@ -339,7 +350,7 @@ func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon
 		Name: sc.Name, Tenant: s.tenant, Graph: s.client, Store: d.store, Picture: s.picture, Mapper: mapper,
 		Interval: sc.Interval, FullEvery: sc.FullEvery,
 		Scope: mirror.Scope{
-			Groups: sc.Groups.Enabled, Guests: sc.Users.Guests, Disabled: sc.Users.Disabled, KeepRemoved: sc.Users.KeepRemoved,
+			Groups: sc.Groups.Enabled && len(s.lacking) == 0, Guests: sc.Users.Guests, Disabled: sc.Users.Disabled, KeepRemoved: sc.Users.KeepRemoved,
 		},
 		Guard:      mirror.Guard{MaxRemoved: limit(sc.Safeguard.MaxRemoved), Floor: sc.Safeguard.Floor},
 		Assertions: assertions(sc.Assert), Log: d.log, Tracer: d.traces.Tracer("scimbridge/sync/mirror"),

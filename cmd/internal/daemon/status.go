@@ -3,8 +3,6 @@ package daemon
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"maps"
 	"os"
@@ -59,9 +57,7 @@ func (d *Daemon) Status() admin.Status {
 	if err := d.Ready(); err != nil {
 		st.NotReady = err.Error()
 	}
-	for _, name := range slices.Sorted(maps.Keys(gen.sources)) {
-		st.Sources = append(st.Sources, gen.sources[name].status())
-	}
+	st.Sources = d.sourceStatus(true)
 	for _, c := range d.sessions.Status() {
 		if !slices.ContainsFunc(gen.cfg.SCIM.Clients, func(known config.Client) bool { return known.Name == c.Client }) {
 			continue // it is no longer in the file
@@ -102,11 +98,8 @@ func clientStatus(c scim.ClientStatus) admin.ClientStatus {
 func expiries(cfg *config.Config) []admin.CredentialStatus {
 	var all []admin.CredentialStatus
 	add := func(name string, f config.File) {
-		for block, rest := pem.Decode(f.Data); block != nil; block, rest = pem.Decode(rest) {
-			if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-				all = append(all, admin.CredentialStatus{Name: name, Expires: cert.NotAfter})
-				return
-			}
+		if cert := firstCertificate(f.Data); cert != nil {
+			all = append(all, admin.CredentialStatus{Name: name, Expires: cert.NotAfter})
 		}
 	}
 	if cfg.SCIM.TLS != nil {
@@ -134,7 +127,19 @@ func (e *endpoint) status() admin.EndpointStatus {
 	return st
 }
 
-func (s *source) status() admin.SourceStatus {
+// sourceStatus tells how the sources are. looked tells that somebody looks at it.
+func (d *Daemon) sourceStatus(looked bool) (all []admin.SourceStatus) {
+	sources := d.gen.Load().sources
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		_, settling := d.consent.Verifying(name)
+		all = append(all, sources[name].status(settling, looked))
+	}
+	return all
+}
+
+// status gives the status of a source. settling tells that a consent of it is
+// being verified.
+func (s *source) status(settling, looked bool) admin.SourceStatus {
 	st := admin.SourceStatus{Name: s.name, State: s.state}
 	if cur := s.picture.Current(); cur != nil {
 		st.Users, st.ActiveUsers, st.Groups = cur.Len(directory.User), cur.Active(directory.User), cur.Len(directory.Group)
@@ -142,13 +147,17 @@ func (s *source) status() admin.SourceStatus {
 	}
 	if s.state == stateConsent {
 		st.Error = "its tenant is not known yet: " + s.consentWords()
+		if settling {
+			st.State, st.Error = stateVerifying, "consent is given; the credential is being tested"
+		}
 	}
+	st.ConsentURL = s.ask
 	if s.mirror == nil {
 		return st
 	}
 	m := s.mirror.Status()
-	st.State = string(m.State)
-	st.ProgressUsers, st.ProgressGroups = m.Progress.Users, m.Progress.Groups
+	st.State, st.Error = s.lifecycle(&m, settling)
+	s.progress(&st, &m, looked)
 	st.Next, st.LastSuccess, st.FailedSince, st.Failures = m.Next, m.LastSuccess, m.FailedSince, m.Failures
 	st.Frozen, st.RoundStarted, st.LastElapsed, st.Drift = m.Frozen, m.RoundStarted, m.Last.Elapsed, m.Drift
 	st.Broken, st.Problems = m.Last.Broken, m.Last.Problems
@@ -156,8 +165,8 @@ func (s *source) status() admin.SourceStatus {
 	for outcome, n := range m.Rounds {
 		st.Rounds[string(outcome)] = n
 	}
-	if m.Last.Err != nil {
-		st.Error = m.Last.Err.Error()
+	if len(s.lacking) > 0 {
+		st.Waiting = s.lackingWords()
 	}
 	// A round may be at it for minutes before it fails.
 	if trouble := s.client.Status().Trouble; trouble != "" {
@@ -168,15 +177,6 @@ func (s *source) status() admin.SourceStatus {
 	}
 	st.Graph = graphStatus(s.client.Status())
 	return st
-}
-
-// consentWords says how an administrator consents.
-func (s *source) consentWords() string {
-	words := "have an administrator consent, by scim-bridge consent --source " + s.name
-	if s.ask != "" {
-		words += " or at " + s.ask
-	}
-	return words
 }
 
 func graphStatus(g graph.Status) *admin.GraphStatus {
@@ -192,7 +192,7 @@ func graphStatus(g graph.Status) *admin.GraphStatus {
 // summary is the line that systemctl status shows.
 func (d *Daemon) summary() string {
 	var parts []string
-	for _, s := range d.Status().Sources {
+	for _, s := range d.sourceStatus(false) {
 		part := fmt.Sprintf("%s: %s, %d users, %d groups", s.Name, s.State, s.Users, s.Groups)
 		if !s.LastSuccess.IsZero() {
 			part += fmt.Sprintf(", %s ago", time.Since(s.LastSuccess).Round(time.Second))
