@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -122,27 +123,36 @@ func (m *Mirror) why(ctx context.Context, c directory.ResourceChange) (string, e
 		return "missing from a full read of the tenant", nil
 	case obj.Removed != nil:
 		return "removed in the tenant", nil
-	case kind == store.Group && !m.cfg.Scope.Groups:
-		return "groups were turned off in the configuration", nil
-	case kind == store.Group:
-		return "no longer rendered", nil
 	}
-	return m.whyUser(obj)
+	return m.whyOut(ctx, obj)
 }
 
-func (m *Mirror) whyUser(obj store.Object) (string, error) {
-	guest, disabled, err := traits(obj.Properties)
-	switch s := m.cfg.Scope; {
+// whyOut says why an object that is in the tenant is lost.
+func (m *Mirror) whyOut(ctx context.Context, obj store.Object) (string, error) {
+	d := newDecider(ctx, &m.cfg.Scope, m.cfg.Store, m.cfg.Name)
+	decide := d.user
+	if obj.Kind == store.Group {
+		decide = d.group
+	}
+	result, err := decide(obj.Properties)
+	var condition *conditionError
+	switch {
+	case errors.As(err, &condition):
 	case err != nil:
 		return "", err
-	case guest && !s.Guests:
-		return "left the scope: is a guest", nil
-	case disabled && !s.Disabled:
-		return "left the scope: the account is disabled", nil
-	case disabled:
+	case result.Rule == ruleGroups:
+		return "groups were turned off in the configuration", nil
+	case !result.In:
+		return fmt.Sprintf("left the scope: %s (%s)", result.Text, result.Rule), nil
+	}
+	if obj.Kind == store.Group {
+		return "no longer rendered", nil
+	}
+	t, err := traitsOf(obj.Properties)
+	if err == nil && t.disabled() {
 		return "the account was disabled in the tenant", nil
 	}
-	return "the mapping renders it as inactive", nil
+	return "the mapping renders it as inactive", err
 }
 
 // attributeChanges compares two forms of a resource.

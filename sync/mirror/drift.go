@@ -63,7 +63,9 @@ func (r *round) changedBy(ctx context.Context, k graph.Kind) (map[string]bool, e
 		if err != nil {
 			return nil, err
 		}
-		changed[e.Group] = true
+		if e.Group != assignedTo(r.m.cfg.Scope.Assigned) {
+			changed[e.Group] = true
+		}
 	}
 	return changed, nil
 }

@@ -77,19 +77,6 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Scope says who is served.
-type Scope struct {
-	// Groups has groups pulled and served. Where it is turned off, those served
-	// so far go by way of the guard, like every other loss.
-	Groups bool
-	// Guests has users with userType Guest served, Disabled those with
-	// accountEnabled false.
-	Guests, Disabled bool
-	// KeepRemoved is how long a user who was removed, or left the scope, is
-	// served with active=false before she goes. 0: she goes at once.
-	KeepRemoved time.Duration
-}
-
 // A Mirror keeps one source's picture true. Its methods may be called from any
 // goroutine; rounds happen one at a time.
 type Mirror struct {
@@ -283,5 +270,9 @@ func (m *Mirror) logRound(r *Report, served *directory.Snapshot) {
 // fingerprint stands for everything that decides how a stored object is served.
 func (m *Mirror) fingerprint() string {
 	s := m.cfg.Scope
-	return fmt.Sprintf("%s groups=%t guests=%t disabled=%t keep=%t", m.cfg.Mapper.Fingerprint(), s.Groups, s.Guests, s.Disabled, s.KeepRemoved > 0)
+	nested := ""
+	if s.Flatten {
+		nested = flatMark
+	}
+	return fmt.Sprintf("%s groups=%t guests=%t disabled=%t keep=%t%s%s", m.cfg.Mapper.Fingerprint(), s.Groups, s.Guests, s.Disabled, s.KeepRemoved > 0, nested, s.String())
 }

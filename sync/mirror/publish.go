@@ -62,11 +62,11 @@ func (m *Mirror) whole(state store.Source) bool {
 	for _, k := range m.kinds() {
 		cursor := state.Cursors[storeKind(k)]
 		question, _ := splitMark(cursor.Fingerprint)
-		if question != m.question(k) || !cursor.At.Equal(state.Cursors[store.User].At) {
+		if !m.answers(question, k) || !cursor.At.Equal(state.Cursors[store.User].At) {
 			return false
 		}
 	}
-	return true
+	return m.assignedRead(state)
 }
 
 // foreign says whether what is served was rendered from another state than the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ func storeKind(k graph.Kind) store.Kind {
 
 // kinds are the collections that the scope needs.
 func (m *Mirror) kinds() []graph.Kind {
-	if m.cfg.Scope.Groups {
+	if m.cfg.Scope.readsGroups() {
 		return []graph.Kind{graph.Users, graph.Groups}
 	}
 	return []graph.Kind{graph.Users}
@@ -83,7 +84,11 @@ func (m *Mirror) plan(state store.Source, opts Options) plan {
 		due := m.cfg.FullEvery > 0 && since(state.LastFull[storeKind(k)]) >= m.cfg.FullEvery
 		repair := !broken.IsZero() && since(broken) >= repairAfter
 		switch {
-		case cursor.Link == "" || question != m.question(k):
+		case cursor.Link == "" || !m.answers(question, k):
+			p.full[k] = true
+		case question != m.question(k) && (opts.Full || due):
+			// What is no longer asked for is missing from the one and not from
+			// the other: that is no drift.
 			p.full[k] = true
 		case opts.Full || due || repair || m.doubtful(state, k):
 			p.compare[k] = true
@@ -103,12 +108,16 @@ func (m *Mirror) doubtful(state store.Source, k graph.Kind) bool {
 // question stands for what a cursor was asked with: a cursor of another
 // question would go on answering that one.
 func (m *Mirror) question(k graph.Kind) string {
-	users, groups := m.cfg.Mapper.Select()
-	properties := users
-	if k == graph.Groups {
-		properties = groups
-	}
-	return m.cfg.Tenant + " " + k.String() + " " + strings.Join(properties, ",")
+	return m.cfg.Tenant + " " + k.String() + " " + strings.Join(Select(m.cfg.Mapper, &m.cfg.Scope)[k], ",")
+}
+
+// answers says whether a cursor of some question gives all that is asked now:
+// one that gives more does, so that a scope which needs less is no reason to
+// read anything.
+func (m *Mirror) answers(question string, k graph.Kind) bool {
+	list, ok := strings.CutPrefix(question, m.cfg.Tenant+" "+k.String()+" ")
+	given := strings.Split(list, ",")
+	return ok && !slices.ContainsFunc(Select(m.cfg.Mapper, &m.cfg.Scope)[k], func(name string) bool { return !slices.Contains(given, name) })
 }
 
 // A cursor of a read in which objects could not be understood carries a mark
@@ -181,6 +190,9 @@ func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, repor
 		return nil, err
 	}
 	if err := m.readAll(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := r.readAssigned(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.confirm(ctx); err != nil {

@@ -2,10 +2,9 @@ package mirror
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
+	"strings"
 	"time"
 
 	"scimbridge/scim/directory"
@@ -19,7 +18,9 @@ import (
 // not: who names whom is not known without reading everybody, and the tenant
 // tells of each report when a manager goes.
 type renderer struct {
+	ctx     context.Context
 	m       *Mirror
+	scope   *decider
 	store   store.Store
 	current *directory.Snapshot // nil before the first publication
 	draft   *directory.Draft
@@ -37,11 +38,16 @@ type renderer struct {
 	// Resources that were in no group so far, because they were not served:
 	// their memberships have to be joined from what is stored.
 	newUsers, newGroups []string
+	// turned are groups that may have come or gone since the picture was made:
+	// who is in one of them then is in another's groups, too.
+	turned []string
+	// gone are the groups that the draft takes out.
+	gone map[string]bool
 }
 
 // render seals a snapshot of what is stored.
 func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.Snapshot, state store.Source, report *Report) (*directory.Snapshot, error) {
-	r := &renderer{m: m, store: s, current: current, draft: m.cfg.Picture.Draft(), report: report,
+	r := &renderer{ctx: ctx, m: m, scope: newDecider(ctx, &m.cfg.Scope, s, m.cfg.Name), gone: make(map[string]bool), store: s, current: current, draft: m.cfg.Picture.Draft(), report: report,
 		now: time.Now(), foreign: foreign(current, state), served: make(map[string]bool), expires: m.clockTrusted()}
 	defer r.draft.Discard()
 	if err := r.fill(ctx, state); err != nil {
@@ -64,24 +70,26 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 		}
 	}
 	r.all = since == 0
+	if r.current != nil && strings.Contains(r.current.Tag().Mapping, flatMark) != r.m.cfg.Scope.Flatten {
+		edgesSince = 0 // the picture shows them in the other way
+	}
+	if r.all {
+		if err := r.scope.everybody(); err != nil {
+			return err
+		}
+	}
 	if err := r.objects(ctx, store.User, since, state.Users); err != nil {
 		return err
 	}
 	if err := r.objects(ctx, store.Group, since, state.Groups); err != nil {
 		return err
 	}
-	if err := r.edges(r.store.Edges(ctx, r.m.cfg.Name, edgesSince)); err != nil {
-		return err
-	}
-	if r.current == nil {
-		return nil
-	}
-	if err := r.rejoin(ctx); err != nil {
+	if err := r.memberships(edgesSince); err != nil || r.current == nil {
 		return err
 	}
 	r.expire()
 	if r.foreign {
-		return r.dropStrangers(ctx)
+		r.dropStrangers()
 	}
 	return nil
 }
@@ -121,8 +129,8 @@ func (r *renderer) object(obj *store.Object) error {
 	in := false
 	if obj.Removed == nil {
 		var err error
-		if in, err = r.m.cfg.Scope.user(obj.Properties); err != nil {
-			return r.unfit(obj, err)
+		if in, err = r.decide(obj, known && !before.Detached()); err != nil {
+			return err
 		}
 	}
 	if !in && !r.kept(obj, before, known) {
@@ -143,8 +151,36 @@ func (r *renderer) object(obj *store.Object) error {
 	return r.put(obj, rec, problems)
 }
 
+// decide says whether a user or group is in the scope. One of whom an
+// expression says nothing stays in it, or out of it, as it was.
+func (r *renderer) decide(obj *store.Object, was bool) (bool, error) {
+	decide := r.scope.user
+	if obj.Kind == store.Group {
+		decide = r.scope.group
+	}
+	result, err := decide(obj.Properties)
+	var condition *conditionError
+	if errors.As(err, &condition) {
+		r.report.Problems++
+		r.m.log.Debug("scope can't be judged and stays as it was", "kind", obj.Kind, "id", obj.ID, "rule", condition.rule, "err", condition.err)
+		return was, nil
+	}
+	return result.In, err
+}
+
 func (r *renderer) group(obj *store.Object, known bool) error {
-	if obj.Removed != nil || !r.m.cfg.Scope.Groups {
+	if obj.Removed != nil || !known {
+		r.turned = append(r.turned, obj.ID)
+	}
+	in := false
+	if obj.Removed == nil {
+		var err error
+		if in, err = r.decide(obj, known); err != nil {
+			return err
+		}
+	}
+	if !in {
+		r.gone[obj.ID] = true
 		r.draft.Remove(obj.ID)
 		return nil
 	}
@@ -152,6 +188,7 @@ func (r *renderer) group(obj *store.Object, known bool) error {
 	if err != nil {
 		return r.unfit(obj, err)
 	}
+	delete(r.gone, obj.ID)
 	if !known {
 		r.newGroups = append(r.newGroups, obj.ID)
 	}
@@ -199,43 +236,6 @@ func (r *renderer) kept(obj *store.Object, before directory.Resource, known bool
 	return r.current == nil && obj.Removed != nil && (!r.expires || r.now.Before(obj.Removed.At.Add(keep)))
 }
 
-func (r *renderer) edges(edges iter.Seq2[store.Edge, error]) error {
-	for e, err := range edges {
-		if err != nil {
-			return err
-		}
-		r.edge(e)
-	}
-	return nil
-}
-
-// edge joins or ends a membership. Devices, contacts and the like are no
-// resources of ours.
-func (r *renderer) edge(e store.Edge) {
-	switch {
-	case e.Removed:
-		r.draft.Leave(e.Group, e.Member)
-	case e.Type == "user" || e.Type == "group" || e.Type == "":
-		r.draft.Join(e.Group, e.Member)
-	}
-}
-
-// rejoin joins the memberships of those who were not served before.
-func (r *renderer) rejoin(ctx context.Context) error {
-	name := r.m.cfg.Name
-	for _, id := range append(r.newUsers, r.newGroups...) {
-		if err := r.edges(r.store.MemberOf(ctx, name, id)); err != nil {
-			return err
-		}
-	}
-	for _, id := range r.newGroups {
-		if err := r.edges(r.store.Members(ctx, name, id)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // expire takes out the removed users who were kept long enough.
 func (r *renderer) expire() {
 	keep := r.m.cfg.Scope.KeepRemoved
@@ -249,58 +249,13 @@ func (r *renderer) expire() {
 
 // dropStrangers takes out what is served and not stored: the state was lost,
 // and read anew it knows nothing of who went before.
-func (r *renderer) dropStrangers(ctx context.Context) error {
+func (r *renderer) dropStrangers() {
 	v := directory.NewView(r.current)
 	for t := range directory.Type(directory.NumTypes) {
 		for i := range v.Len(t) {
-			res := v.At(t, i)
-			if !r.served[res.ID()] {
-				r.draft.Remove(res.ID())
-			} else if err := r.dropStrangeMembers(ctx, res); err != nil {
-				return err
+			if id := v.At(t, i).ID(); !r.served[id] {
+				r.draft.Remove(id)
 			}
 		}
 	}
-	return nil
-}
-
-func (r *renderer) dropStrangeMembers(ctx context.Context, res directory.Resource) error {
-	if res.Type() != directory.Group {
-		return nil
-	}
-	members := make(map[string]bool)
-	for e, err := range r.store.Members(ctx, r.m.cfg.Name, res.ID()) {
-		if err != nil {
-			return err
-		}
-		members[e.Member] = true
-	}
-	for element := range res.Elements() {
-		var member struct{ Value string }
-		if err := json.Unmarshal(element, &member); err != nil {
-			return fmt.Errorf("reading the members of group %s: %w", res.ID(), err)
-		}
-		if !members[member.Value] {
-			r.draft.Leave(res.ID(), member.Value)
-		}
-	}
-	return nil
-}
-
-// user says whether a user who is in the tenant is served.
-func (s *Scope) user(properties []byte) (bool, error) {
-	guest, disabled, err := traits(properties)
-	return (s.Guests || !guest) && (s.Disabled || !disabled), err
-}
-
-// traits are what the scope goes by.
-func traits(properties []byte) (guest, disabled bool, err error) {
-	var user struct {
-		AccountEnabled any `json:"accountEnabled"`
-		UserType       any `json:"userType"`
-	}
-	if err := json.Unmarshal(properties, &user); err != nil {
-		return false, false, fmt.Errorf("reading its properties: %w", err)
-	}
-	return user.UserType == "Guest", user.AccountEnabled == false, nil
 }

@@ -268,7 +268,10 @@ func (r *round) commit() error {
 
 func (r *round) cursor(k graph.Kind) store.Cursor {
 	cursor := store.Cursor{Link: r.links[k], Fingerprint: r.m.question(k), At: r.now}
-	_, since := splitMark(r.state.Cursors[storeKind(k)].Fingerprint)
+	question, since := splitMark(r.state.Cursors[storeKind(k)].Fingerprint)
+	if !r.plan.full[k] {
+		cursor.Fingerprint = question // which may be for more than is asked now
+	}
 	switch {
 	case r.broken[k]:
 		cursor.Fingerprint = mark(cursor.Fingerprint, r.now)

@@ -36,6 +36,10 @@ const (
 	Group Kind = "group"
 )
 
+// Assignment is no kind of object: only a [Cursor] is kept for it, by which a
+// caller that reads a list whole remembers what it asked for, and when.
+const Assignment Kind = "assignment"
+
 // Errors on which a caller decides.
 var (
 	// ErrBusy: a round of the source is open, and what was asked would change
