@@ -25,7 +25,7 @@ func storeKind(k graph.Kind) store.Kind {
 
 // kinds are the collections that the scope needs.
 func (m *Mirror) kinds() []graph.Kind {
-	if m.cfg.Scope.readsGroups() {
+	if m.cfg.Scope.ReadsGroups() {
 		return []graph.Kind{graph.Users, graph.Groups}
 	}
 	return []graph.Kind{graph.Users}

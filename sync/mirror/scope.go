@@ -109,8 +109,8 @@ type RuleResult struct {
 	Path []string `json:"path,omitempty"`
 }
 
-// readsGroups says whether groups have to be read, served or not.
-func (s *Scope) readsGroups() bool {
+// ReadsGroups says whether groups have to be read, served or not.
+func (s *Scope) ReadsGroups() bool {
 	return s.Groups || len(s.MemberOf) > 0 || s.Assigned != ""
 }
 
@@ -150,7 +150,7 @@ func (s *Scope) String() string {
 	list("types", types)
 	list("group-exclude", s.GroupExclude)
 	condition("group-where", s.GroupWhere)
-	return b.String()
+	return b.String() + day(s.Where, s.GroupWhere)
 }
 
 // Select gives the properties that have to be read of each collection: those

@@ -20,6 +20,12 @@ import (
 
 const baseURL = "https://scim.example.com/scim/v2"
 
+// clientID is the application that reads the tenant.
+const clientID = "11111111-2222-4333-8444-555555555555"
+
+// everything needs all properties that a scope may need.
+var everything = mirror.Scope{LicensedOnly: true}
+
 // A world is a simulated tenant and a mirror of it, with everything between
 // them real but the sockets.
 type world struct {
@@ -62,12 +68,12 @@ func newWorld(t *testing.T, tenant *graphtest.Tenant, change func(*mirror.Config
 func newClient(t *testing.T, tenant *graphtest.Tenant, mapper *mapping.Mapper) *graph.Client {
 	t.Helper()
 	app := tenant.AddApp(graphtest.App{Secret: "s3cret", Consented: true,
-		Permissions: []string{"User.Read.All", "GroupMember.Read.All"}})
-	users, groups := mapper.Select()
+		ClientID:    clientID,
+		Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Application.Read.All"}})
 	client, err := graph.New(graph.Config{
 		GraphURL: "https://graph.microsoft.com", LoginURL: "https://login.microsoftonline.com", TenantID: tenant.ID(), ClientID: app,
 		Credential: graph.ClientSecret("s3cret"),
-		Select:     map[graph.Kind][]string{graph.Users: users, graph.Groups: groups},
+		Select:     mirror.Select(mapper, &everything),
 		HTTPClient: &http.Client{Transport: graphtest.NewServer(tenant).Transport()},
 		Retry:      graph.Retry{Tries: 3, Base: time.Millisecond, Max: 4 * time.Millisecond},
 	})

@@ -183,6 +183,7 @@ func (l *loader) checkSource(section string, s *Source) {
 	s.CAFile.Data = l.authorities(section+".ca_file", s.CAFile.Path)
 	l.checkTimes(section, s)
 	l.checkRate(section+".requests_per_second", s.RequestsPerSecond)
+	l.checkScope(section, s)
 	for i, a := range s.Assert {
 		l.checkAssertion(fmt.Sprintf("%s.assert[%d]", section, i), a)
 	}

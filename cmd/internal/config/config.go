@@ -349,6 +349,15 @@ type Source struct {
 	// two seconds. Default: no limit but Microsoft's, which is 0 here.
 	RequestsPerSecond float64 `yaml:"requests_per_second,omitempty"`
 
+	// Scope is all, or assigned: only users and groups that are assigned to the
+	// Enterprise application in Entra, and direct members of such groups. It
+	// needs the permission Application.Read.All. Default all.
+	Scope Scope `yaml:"scope"`
+
+	// AssignedTo is the application (client) id of the Enterprise application
+	// that scope: assigned speaks of. Default: client_id.
+	AssignedTo string `yaml:"assigned_to,omitempty"`
+
 	// Users is which users are served.
 	Users Users `yaml:"users"`
 
@@ -376,12 +385,30 @@ type ManagedIdentity struct {
 
 // Users is the section sources[].users.
 type Users struct {
-	// Guests is whether guest users are served. Default true.
-	Guests bool `yaml:"guests"`
+	// Guests is whether guest users are served: include, exclude, or only
+	// (nobody else is). true and false are include and exclude. Default
+	// include.
+	Guests Guests `yaml:"guests"`
 
 	// Disabled is whether accounts that are off are served, with active=false.
 	// Default true; with false they are left out.
 	Disabled bool `yaml:"disabled"`
+
+	// LicensedOnly leaves out users without any licence. Default false.
+	LicensedOnly bool `yaml:"licensed_only"`
+
+	// MemberOf are object ids of groups: only users who are in one of them,
+	// directly or through other groups, are served. The groups are read for it,
+	// with groups.enabled or without. Default, and of an empty list: everybody.
+	MemberOf []string `yaml:"member_of,omitempty"`
+
+	// Exclude are object ids or userPrincipalNames of users who are not served.
+	// Default: none.
+	Exclude []string `yaml:"exclude,omitempty"`
+
+	// Where is an expression in CEL over the Graph object, called user, that
+	// has to be true of a user who is served. Default: it is.
+	Where Expression `yaml:"where,omitempty"`
 
 	// KeepRemoved is how long a removed user stays as active=false, so that
 	// platforms deactivate the account properly. Default 720h; 0s removes at
@@ -395,8 +422,22 @@ type Groups struct {
 	// turned on at any time.
 	Enabled bool `yaml:"enabled"`
 
-	// Nested is what becomes of a group in a group: "members", which is the
-	// default and the only choice so far, shows it as a member of type Group.
+	// Types narrows the groups to those of one of the types security,
+	// microsoft365, distribution, mail-enabled-security; and, with cloud or
+	// synchronized among them, to those of that origin. Default, and of an
+	// empty list: all groups.
+	Types []GroupType `yaml:"types,omitempty"`
+
+	// Exclude are object ids of groups that are not served. Default: none.
+	Exclude []string `yaml:"exclude,omitempty"`
+
+	// Where is an expression in CEL over the Graph object, called group, that
+	// has to be true of a group that is served. Default: it is.
+	Where Expression `yaml:"where,omitempty"`
+
+	// Nested is what becomes of a group in a group: "members" shows it as a
+	// member of type Group, "flatten" its users, and those of the groups in it,
+	// as members. Default members.
 	Nested Nested `yaml:"nested"`
 }
 
@@ -469,7 +510,8 @@ func (s *Source) setDefaults() {
 		Cloud:     CloudGlobal,
 		Interval:  5 * time.Minute,
 		FullEvery: 24 * time.Hour,
-		Users:     Users{Guests: true, Disabled: true, KeepRemoved: 720 * time.Hour},
+		Scope:     ScopeAll,
+		Users:     Users{Guests: GuestsInclude, Disabled: true, KeepRemoved: 720 * time.Hour},
 		Groups:    Groups{Enabled: true, Nested: NestedMembers},
 		Safeguard: Safeguard{MaxRemoved: Limit{Percent: 10, Relative: true}, Floor: 5},
 	}

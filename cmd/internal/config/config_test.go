@@ -83,7 +83,7 @@ func TestDefaultsHoldWhereTheFileSaysNothing(t *testing.T) {
 		{"graph_url", s.GraphURL, "https://graph.microsoft.com"},
 		{"interval", s.Interval, 5 * time.Minute},
 		{"full_every", s.FullEvery, 24 * time.Hour},
-		{"users", s.Users, config.Users{Guests: true, Disabled: true, KeepRemoved: 720 * time.Hour}},
+		{"users", s.Users, config.Users{Guests: config.GuestsInclude, Disabled: true, KeepRemoved: 720 * time.Hour}},
 		{"groups", s.Groups, config.Groups{Enabled: true, Nested: config.NestedMembers}},
 		{"safeguard", s.Safeguard, config.Safeguard{MaxRemoved: config.Limit{Percent: 10, Relative: true}, Floor: 5}},
 		{"log", cfg.Log, config.Log{Level: slog.LevelInfo, Format: config.FormatAuto}},
@@ -187,7 +187,7 @@ func TestValuesAreReadInAllTheirForms(t *testing.T) {
 	for _, a := range s.Assert {
 		got = append(got, fmt.Sprintf("%v %v users=%v groups=%v group=%q members=%v max=%v", a.Line, a.MustExist, a.Users, a.Groups, a.Group, a.Members, a.MaxRemoved))
 	}
-	want := []any{90 * time.Second, false, "2.5%", 25,
+	want := []any{90 * time.Second, config.GuestsExclude, "2.5%", 25,
 		`12 [a@contoso.com b@contoso.com] users=<nil> groups=<nil> group="" members=<nil> max=<nil>`,
 		`13 [] users=9000..13000 groups=<nil> group="" members=<nil> max=<nil>`,
 		`14 [] users=<nil> groups=>= 4 group="" members=<nil> max=<nil>`,
@@ -286,7 +286,7 @@ func TestAnchorsAndMergedSectionsWork(t *testing.T) {
       <<: *g
 `)
 	f := cfg.Sources[1]
-	if f.Users.Guests || !f.Groups.Enabled || f.Groups.Nested != config.NestedMembers {
+	if f.Users.Guests != config.GuestsExclude || !f.Groups.Enabled || f.Groups.Nested != config.NestedMembers {
 		t.Errorf("got users %+v, groups %+v", f.Users, f.Groups)
 	}
 }

@@ -44,7 +44,7 @@ var listIndex = regexp.MustCompile(`\[\d+\]`)
 // unavailable reports whether the setting is one that a later version has.
 func unavailable(path string) bool {
 	switch listIndex.ReplaceAllString(path, "[]") {
-	case "sources[].users.member_of", "sources[].users.where", "sources[].groups.where", "sources[].mapping":
+	case "sources[].mapping":
 		return true
 	}
 	return false

@@ -25,7 +25,7 @@ func (f *HashedFile) setPath(to Path) { f.Path = to }
 func isScalar(p any) bool {
 	switch p.(type) {
 	case *string, *bool, *int, *float64, *time.Duration, *slog.Level, *netip.Prefix,
-		*Listen, *Digest, *Cloud, *Nested, *LogFormat, *Limit, *Range, located:
+		*Listen, *Digest, *Cloud, *Nested, *Scope, *Guests, *GroupType, *Expression, *LogFormat, *Limit, *Range, located:
 		return true
 	}
 	return false
@@ -46,7 +46,7 @@ func (l *loader) scalar(n *yaml.Node, p any, path string) {
 		l.fault(path, "the value is empty", "give it one, or remove the key")
 		return
 	}
-	if strings.ContainsFunc(n.Value, func(r rune) bool { return r < ' ' || r == 0x7F }) {
+	if _, long := p.(*Expression); !long && strings.ContainsFunc(n.Value, func(r rune) bool { return r < ' ' || r == 0x7F }) {
 		l.fault(path, "the value has line breaks or control characters", "write it on one line")
 		return
 	}
@@ -78,7 +78,15 @@ func (l *loader) parseScalar(text string, p any) *problem {
 	case *Cloud:
 		return into(p, parseOneOf(CloudGlobal, CloudUSGov, CloudDoD, CloudChina), text)
 	case *Nested:
-		return into(p, parseNested, text)
+		return into(p, parseOneOf(NestedMembers, NestedFlatten), text)
+	case *Scope:
+		return into(p, parseOneOf(ScopeAll, ScopeAssigned), text)
+	case *Guests:
+		return into(p, parseGuests, text)
+	case *GroupType:
+		return into(p, parseOneOf(groupTypes...), text)
+	case *Expression:
+		*p = Expression(text)
 	case *LogFormat:
 		return into(p, parseOneOf(FormatAuto, FormatText, FormatJSON), text)
 	case *Limit:

@@ -115,16 +115,8 @@ type Nested string
 // The kinds of Nested.
 const (
 	NestedMembers Nested = "members" // it is a member of type Group
+	NestedFlatten Nested = "flatten" // its users are members
 )
-
-// parseNested takes members. That the users of a group in a group be members
-// is planned, and until it is there it must not be asked for in vain.
-func parseNested(text string) (Nested, *problem) {
-	if text == "flatten" {
-		return "", &problem{quote(text) + " is not available in this version", "write " + string(NestedMembers)}
-	}
-	return parseOneOf(NestedMembers)(text)
-}
 
 // A LogFormat is how log lines are written.
 type LogFormat string

@@ -17,7 +17,17 @@ import (
 
 // wants is what a source needs permissions for.
 func wants(sc config.Source) consent.Wants {
-	return consent.Wants{Groups: sc.Groups.Enabled}
+	scope, err := scopeOf(sc)
+	if err != nil {
+		return consent.Wants{Groups: sc.Groups.Enabled} // which checking the file has refused
+	}
+	w := consent.Wants{Groups: scope.ReadsGroups()}
+	for _, name := range permissions(&scope) {
+		if p, ok := consent.Known(name); ok {
+			w.More = append(w.More, p)
+		}
+	}
+	return w
 }
 
 // ConsentApp gives a source of a configuration as package consent sees it: what

@@ -10,6 +10,7 @@ import (
 	"scimbridge/scim/mapping"
 	"scimbridge/sync/consent"
 	"scimbridge/sync/graph"
+	"scimbridge/sync/mirror"
 )
 
 // graphConfig says how a source is read from Microsoft Graph. The error is a
@@ -24,10 +25,13 @@ func graphConfig(cfg *config.Config, index int, tenant string, mapper *mapping.M
 	if err != nil {
 		return graph.Config{}, cfg.Fault(fmt.Sprintf("sources[%d].ca_file", index), err.Error(), "mend the file")
 	}
-	users, groups := mapper.Select()
+	scope, err := scopeOf(sc)
+	if err != nil {
+		return graph.Config{}, err
+	}
 	return graph.Config{
 		GraphURL: sc.GraphURL, LoginURL: sc.LoginURL, TenantID: tenant, ClientID: sc.ClientID, Credential: credential,
-		Select:  map[graph.Kind][]string{graph.Users: users, graph.Groups: groups},
+		Select:  mirror.Select(mapper, &scope),
 		Version: version, RequestsPerSecond: sc.RequestsPerSecond, RootCAs: roots,
 	}, nil
 }

@@ -29,6 +29,7 @@ type source struct {
 	mapping string        // fingerprint of its mapping
 	shelf   shelf         // where its picture lies
 	picture *directory.Picture
+	scope   mirror.Scope
 	tenant  string         // its id; empty where nothing is pulled
 	client  *graph.Client  // nil where nothing is pulled
 	mirror  *mirror.Mirror // likewise
@@ -251,7 +252,11 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the state of source %s: %w", sc.Name, err)
 	}
-	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: fingerprint, shelf: b.shelf, imported: state.Round > 0}
+	scope, err := scopeOf(sc)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: fingerprint, shelf: b.shelf, scope: scope, imported: state.Round > 0}
 	if base := b.d.adminURL(b.cfg); base != "" {
 		s.ask = base + "/consent/" + sc.Name
 	}
@@ -346,12 +351,14 @@ func (d *Daemon) graphClient(cfg *config.Config, index int, tenant string, mappe
 }
 
 func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon) mirror.Config {
+	scope := s.scope
+	// A rule that goes by groups needs them all the same: then the rounds fail,
+	// and everybody stays, until they may be read.
+	scope.Groups = scope.Groups && len(s.lacking) == 0
 	return mirror.Config{
 		Name: sc.Name, Tenant: s.tenant, Graph: s.client, Store: d.store, Picture: s.picture, Mapper: mapper,
 		Interval: sc.Interval, FullEvery: sc.FullEvery,
-		Scope: mirror.Scope{
-			Groups: sc.Groups.Enabled && len(s.lacking) == 0, Guests: sc.Users.Guests, Disabled: sc.Users.Disabled, KeepRemoved: sc.Users.KeepRemoved,
-		},
+		Scope:      scope,
 		Guard:      mirror.Guard{MaxRemoved: limit(sc.Safeguard.MaxRemoved), Floor: sc.Safeguard.Floor},
 		Assertions: assertions(sc.Assert), Log: d.log, Tracer: d.traces.Tracer("scimbridge/sync/mirror"),
 	}

@@ -129,6 +129,8 @@ func (g *game) begin() error {
 	g.tenant = graphtest.NewTenant(graphtest.Options{
 		Seed: g.opts.Seed, PageSize: 2 + g.rand.IntN(12), MembersPerPart: 1 + g.rand.IntN(6), Calm: g.rand.IntN(4) == 0,
 	})
+	g.tenant.AddApp(graphtest.App{ClientID: clientID, Secret: "s3cret", Consented: true,
+		Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Application.Read.All"}})
 	g.people = people{tenant: g.tenant, rand: g.rand, managers: make(map[string]string)}
 	for range 30 + g.rand.IntN(30) {
 		g.people.addUser()
@@ -144,7 +146,7 @@ func (g *game) begin() error {
 	}
 	g.cfg = mirror.Config{
 		Name: source, Tenant: g.tenant.ID(), Interval: time.Minute, Log: g.opts.Log,
-		Scope: mirror.Scope{Groups: true, Guests: true, Disabled: true, KeepRemoved: 1000 * time.Hour},
+		Scope: openScope(),
 		Guard: mirror.Guard{MaxRemoved: mirror.Limit{Percent: 20, IsPercent: true}, Floor: 2},
 	}
 	var err error
@@ -163,15 +165,17 @@ func (g *game) begin() error {
 	return g.refresh(mirror.Options{})
 }
 
+// openScope serves everybody.
+func openScope() mirror.Scope {
+	return mirror.Scope{Groups: true, Guests: true, Disabled: true, KeepRemoved: 1000 * time.Hour}
+}
+
 // connect makes a client without sockets.
 func (g *game) connect() error {
-	app := g.tenant.AddApp(graphtest.App{Secret: "s3cret", Consented: true,
-		Permissions: []string{"User.Read.All", "GroupMember.Read.All"}})
-	users, groups := g.cfg.Mapper.Select()
 	client, err := graph.New(graph.Config{
 		GraphURL: "https://graph.microsoft.com", LoginURL: "https://login.microsoftonline.com",
-		TenantID: g.tenant.ID(), ClientID: app, Credential: graph.ClientSecret("s3cret"),
-		Select:     map[graph.Kind][]string{graph.Users: users, graph.Groups: groups},
+		TenantID: g.tenant.ID(), ClientID: clientID, Credential: graph.ClientSecret("s3cret"),
+		Select:     mirror.Select(g.cfg.Mapper, &mirror.Scope{LicensedOnly: true}),
 		HTTPClient: &http.Client{Transport: graphtest.NewServer(g.tenant).Transport()},
 		Retry:      graph.Retry{Tries: 3, Base: 10 * time.Microsecond, Max: 20 * time.Microsecond, Total: time.Minute},
 	})

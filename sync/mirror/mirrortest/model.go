@@ -30,14 +30,15 @@ type model struct {
 type capture struct {
 	users, groups map[string]thing
 	members       map[string][]graphtest.Member // group -> its members
+	assigned      []graphtest.Member            // to the application
 }
 
 // A thing is a user or group as the mapping renders her.
 type thing struct {
-	head            string
-	name            string // JSON of displayName
-	active          bool
-	guest, disabled bool
+	head   string
+	name   string // JSON of displayName
+	active bool
+	traits traits
 }
 
 // A state is what is served.
@@ -64,7 +65,7 @@ func (m *model) capture() (capture, error) {
 		if err != nil {
 			return c, err
 		}
-		t.guest, t.disabled = o.Text("userType") == "Guest", !o.Bool("accountEnabled")
+		t.traits = userTraits(o)
 		c.users[o.ID] = t
 	}
 	for o := range m.tenant.Groups() {
@@ -72,8 +73,10 @@ func (m *model) capture() (capture, error) {
 		if err != nil {
 			return c, err
 		}
+		t.traits = groupTraits(o)
 		c.groups[o.ID], c.members[o.ID] = t, m.tenant.Members(o.ID)
 	}
+	c.assigned = m.tenant.Assigned(clientID)
 	return c, nil
 }
 
@@ -107,16 +110,16 @@ func render(props map[string]json.RawMessage, mapped func([]byte) (directory.Rec
 func (m *model) project(c capture, scope mirror.Scope, before state) state {
 	s := make(state)
 	for id, t := range c.users {
-		if (scope.Guests || !t.guest) && (scope.Disabled || !t.disabled) {
+		if c.servesUser(&scope, id) {
 			s[id] = served{typ: directory.User, head: t.head, active: t.active}
 		}
 	}
-	if scope.Groups {
-		for id, t := range c.groups {
+	for id, t := range c.groups {
+		if c.servesGroup(&scope, id) {
 			s[id] = served{typ: directory.Group, head: t.head, active: true}
 		}
-		m.link(c, s)
 	}
+	m.link(c, scope.Flatten, s)
 	for id, b := range before {
 		_, in := s[id]
 		if b.typ == directory.User && !in && scope.KeepRemoved > 0 {
@@ -127,10 +130,16 @@ func (m *model) project(c capture, scope mirror.Scope, before state) state {
 }
 
 // link gives everybody their groups and members.
-func (m *model) link(c capture, s state) {
+func (m *model) link(c capture, flatten bool, s state) {
 	links := make(map[string][]string)
 	parents := make(map[string][]string)
 	for g, members := range c.members {
+		if _, ok := s[g]; !ok {
+			continue
+		}
+		if flatten {
+			members = c.flat(g)
+		}
 		for _, member := range members {
 			r, ok := s[member.ID]
 			if !ok || member.ID == g {

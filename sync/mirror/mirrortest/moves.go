@@ -165,7 +165,7 @@ func (g *game) faultyGraph() error {
 		graphtest.Gone(graphtest.GoneBadRequest), graphtest.Replay(), graphtest.DanglingMember(), graphtest.RemovedAndAdded(),
 	}
 	for range 1 + g.rand.IntN(2) {
-		f := faults[g.rand.IntN(len(faults))].On([]string{"users", "groups"}[g.rand.IntN(2)])
+		f := faults[g.rand.IntN(len(faults))].On([]string{"users", "groups", "users", "groups", "servicePrincipals"}[g.rand.IntN(5)])
 		f = f.At([]graphtest.Position{graphtest.AnyPage, graphtest.FirstPage, graphtest.MiddlePage, graphtest.LastPage}[g.rand.IntN(4)])
 		if g.rand.IntN(4) == 0 {
 			f = f.Forever()
@@ -240,18 +240,28 @@ func (g *game) resume() error {
 // edit changes the configuration, as a reload does.
 func (g *game) edit() error {
 	g.Edits++
-	switch g.rand.IntN(4) {
+	switch g.rand.IntN(6) {
 	case 0:
-		g.cfg.Scope.Guests = !g.cfg.Scope.Guests
-	case 1:
-		g.cfg.Scope.Disabled = !g.cfg.Scope.Disabled
-	case 2:
 		g.cfg.Guard.Floor = g.rand.IntN(6)
-	default:
+	case 1:
 		g.cfg.FullEvery = []time.Duration{0, time.Nanosecond}[g.rand.IntN(2)]
+	default:
+		if err := g.editScope(); err != nil {
+			return err
+		}
 	}
 	g.configure()
-	return g.resume()
+	if err := g.resume(); err != nil {
+		return err
+	}
+	if g.rand.IntN(3) == 0 {
+		return nil
+	}
+	// What follows shall not wait for an approval too often.
+	if err := g.refresh(mirror.Options{}); err != nil {
+		return err
+	}
+	return g.approve()
 }
 
 // approve lets through what is held, if anything is.

@@ -72,7 +72,9 @@ func (p *people) addGroup() {
 
 // change makes one change.
 func (p *people) change() {
-	switch n := p.rand.IntN(40); {
+	switch n := p.rand.IntN(43); {
+	case n >= 40:
+		p.assign()
 	case n < 3:
 		p.addUser()
 	case n < 4:
@@ -113,7 +115,9 @@ func (p *people) changeUser() {
 		value = nil
 	}
 	props := map[string]any{"id": id}
-	switch p.rand.IntN(8) {
+	switch p.rand.IntN(9) {
+	case 8:
+		props["assignedLicenses"] = [][]map[string]string{nil, {}, {{"skuId": "e5"}}, {{"skuId": "e3"}}}[p.rand.IntN(4)]
 	case 0:
 		props["accountEnabled"] = p.rand.IntN(3) > 0
 	case 1:
