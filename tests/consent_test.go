@@ -479,7 +479,7 @@ func TestGroupsLater(t *testing.T) {
 // left.
 func TestFirstImportShowsItsProgress(t *testing.T) {
 	w := newConsentWorld(t, graphtest.NewCompany(graphtest.Options{Seed: 90, PageSize: 20}, 230, 24), func(a *graphtest.App) { a.Consented = true })
-	w.tenant.Inject(graphtest.Slow(700 * time.Millisecond).On("users").Forever())
+	w.tenant.Inject(graphtest.Slow(250 * time.Millisecond).On("users").Forever())
 	w.setSource("tenant_id: " + w.tenant.ID())
 	w.start()
 	w.eventually("the progress is shown", func() error {

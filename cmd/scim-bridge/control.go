@@ -92,6 +92,15 @@ func (p *program) printStatus(st *admin.Status) error {
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, progress(&s))
 		}
 	}
+	for _, c := range st.Credentials {
+		const soon = 30 * 24 * time.Hour
+		switch left := c.Expires.Sub(st.Now); {
+		case left <= 0:
+			fmt.Fprintf(p.stdout, "\nthe %s of %s HAS ENDED on %s\n", c.Kind, c.Name, c.Expires.Local().Format(time.DateTime))
+		case left < soon:
+			fmt.Fprintf(p.stdout, "\nthe %s of %s ends on %s, in %d days\n", c.Kind, c.Name, c.Expires.Local().Format(time.DateTime), int(left.Hours()/24))
+		}
+	}
 	return nil
 }
 

@@ -93,6 +93,7 @@ func Check(ctx context.Context, app App) *Report {
 	}
 	c.client, c.app = client, app
 	if c.reach("login", app.Graph.LoginURL) && c.reach("Graph", app.Graph.GraphURL) && c.token() {
+		c.credential()
 		c.organization()
 		c.collection(graph.Users)
 		if app.Wants.Groups {

@@ -117,9 +117,10 @@ type ReloadStatus struct {
 	Changes string    `json:"changes,omitempty"`
 }
 
-// CredentialStatus is a certificate whose end is known.
+// CredentialStatus is a credential whose end is known.
 type CredentialStatus struct {
 	Name    string    `json:"name"`
+	Kind    string    `json:"kind"` // certificate or client secret
 	Expires time.Time `json:"expires"`
 }
 

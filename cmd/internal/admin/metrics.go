@@ -35,7 +35,7 @@ var (
 	reloadGood = desc("config_last_reload_successful", "1 if the last configuration was taken, 0 if it was refused and an older one is in force.")
 	reloadTime = desc("config_last_reload_success_timestamp_seconds", "When a configuration was last taken, as Unix time.")
 	reloads    = desc("config_reloads_total", "Configurations read, by result.", "result")
-	certExpiry = desc("credential_expiry_timestamp_seconds", "When a certificate ends, as Unix time.", "name")
+	certExpiry = desc("credential_expiry_timestamp_seconds", "When a certificate or client secret ends, as Unix time, where that is known.", "name")
 
 	sourceState = desc("source_state", "1 for the state in which the source is.", "source", "state")
 	waiting     = desc("waiting_for_consent", "1 if all or a part of the source is left out until an administrator consents, else 0.", "source")

@@ -72,7 +72,8 @@ type Daemon struct {
 	running       sync.WaitGroup
 	accepting     sync.WaitGroup // the SCIM listener
 	serveErr      chan error
-	watching      sync.WaitGroup // for grants
+	secrets       secretEnds
+	watching      sync.WaitGroup // for grants, and the ends of credentials
 	stopWatching  context.CancelFunc
 
 	// gen is what serves now.
@@ -101,6 +102,7 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 		opts: opts, log: opts.Log, started: time.Now(),
 		sources: make(map[string]*source), serveErr: make(chan error, 2),
 	}
+	d.secrets.all = make(map[string]secretEnd)
 	d.endpoint = newEndpoint(func() *generation { return d.gen.Load() })
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	cfg, err := config.Load(opts.ConfigFile)
@@ -219,6 +221,7 @@ func (d *Daemon) Start() {
 	watching, stop := context.WithCancel(d.ctx)
 	d.stopWatching = stop
 	d.watching.Go(func() { d.lookForGrants(watching) })
+	d.watching.Go(func() { d.watchCredentials(watching) })
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	for _, s := range d.sources {

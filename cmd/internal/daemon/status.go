@@ -68,7 +68,7 @@ func (d *Daemon) Status() admin.Status {
 		st.Issuers = append(st.Issuers, admin.IssuerStatus{Issuer: i.Issuer, Keys: i.Keys, Fetched: i.Fetched, Error: i.Error})
 	}
 	st.Endpoint = d.endpoint.status()
-	st.Credentials = expiries(gen.cfg)
+	st.Credentials = d.credentials()
 	return st
 }
 
@@ -91,24 +91,6 @@ func clientStatus(c scim.ClientStatus) admin.ClientStatus {
 		st.Imports = append(st.Imports, i)
 	}
 	return st
-}
-
-// expiries are the ends of the certificates in use, of which the chain's first
-// is the one that counts.
-func expiries(cfg *config.Config) []admin.CredentialStatus {
-	var all []admin.CredentialStatus
-	add := func(name string, f config.File) {
-		if cert := firstCertificate(f.Data); cert != nil {
-			all = append(all, admin.CredentialStatus{Name: name, Expires: cert.NotAfter})
-		}
-	}
-	if cfg.SCIM.TLS != nil {
-		add("scim.tls", cfg.SCIM.TLS.CertificateFile)
-	}
-	for _, s := range cfg.Sources {
-		add("sources."+s.Name, s.CertificateFile)
-	}
-	return all
 }
 
 func (e *endpoint) status() admin.EndpointStatus {
