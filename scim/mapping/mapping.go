@@ -20,11 +20,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping/expr"
 
 	"github.com/elimity-com/scim/schema"
 )
@@ -33,19 +37,32 @@ import (
 // renders differently. Changes to the table count by themselves.
 const version = 1
 
-// Config says how to map.
+// Config says how to map. Without more than a base URL that is the default
+// mapping.
 type Config struct {
 	// BaseURL is the URL of the SCIM endpoint, http or https, without a
 	// trailing slash: "https://scim.example.com/scim/v2". It is what $ref of a
 	// manager begins with.
 	BaseURL string
+	// Preset is the name of one of [Presets]; "" is the default mapping.
+	Preset string
+	// Users and Groups are the rules of the configuration.
+	Users, Groups Rules
+	// Schemas are extensions that the configuration declares.
+	Schemas []Schema
+	// Tables are lookup tables by name.
+	Tables map[string]map[string]string
+	// Setting is what the places of [Fault] begin with.
+	Setting string
 }
 
 // A Mapper maps objects of Graph to records. It is safe for concurrent use.
 type Mapper struct {
 	users, groups *plan
 	base          []byte // the base URL as the inside of a JSON string
+	rows          []Row
 	fingerprint   string
+	today         bool // a rule speaks of today
 	schemas       []schema.Schema
 	renderers     sync.Pool
 }
@@ -55,34 +72,88 @@ type Mapper struct {
 type Problem struct {
 	// Path is the path of the [Row].
 	Path string
-	// Reason says what is wrong with which property. It holds no value.
+	// Reason says what is wrong with which property or rule. It holds no value.
 	Reason string
+	// Kept says that the value that was served last is served still; else the
+	// attribute has no value for it, or the one that Reason names.
+	Kept bool
 }
 
 // String gives the problem in one line.
-func (p Problem) String() string { return p.Path + ": " + p.Reason }
+func (p Problem) String() string {
+	if p.Kept {
+		return p.Path + ": " + p.Reason + "; the last good value is served"
+	}
+	return p.Path + ": " + p.Reason
+}
 
-// New makes the mapper of the default mapping.
+// An Input is an object to be mapped.
+type Input struct {
+	// Object is a JSON object of Graph properties in any order, id included, in
+	// which manager is {"id":"…"}.
+	Object []byte
+	// Inactive renders a user with active=false, whatever the account's state:
+	// one who was removed and is kept for a while.
+	Inactive bool
+	// Previous is the [directory.Record.Body] that was served last, empty for
+	// none. A value that can't be made is taken from it.
+	Previous []byte
+	// Now is what rules take for today's date.
+	Now time.Time
+}
+
+// New makes a mapper. What is wrong with rules and schemas comes as [Faults],
+// all at once.
 func New(cfg Config) (*Mapper, error) {
 	if err := checkBaseURL(cfg.BaseURL); err != nil {
 		return nil, fmt.Errorf("checking base URL: %w", err)
 	}
-	users, err := compile(directory.User, userRows())
-	if err != nil {
-		return nil, fmt.Errorf("compiling the mapping of users: %w", err)
-	}
-	groups, err := compile(directory.Group, groupRows())
-	if err != nil {
-		return nil, fmt.Errorf("compiling the mapping of groups: %w", err)
-	}
+	declared, faults := declare(cfg.Schemas)
+	c := newCatalogue(declared)
 	base := quoted(cfg.BaseURL)
-	return &Mapper{
-		users:       users,
-		groups:      groups,
-		base:        base[1 : len(base)-1],
-		fingerprint: fingerprint(cfg, Rows()),
-		schemas:     schemas(),
-	}, nil
+	m := &Mapper{base: base[1 : len(base)-1]}
+	for _, one := range []struct {
+		typ     directory.Type
+		rules   Rules
+		setting string
+		plan    **plan
+	}{
+		{directory.User, cfg.Users, cfg.Setting + ".", &m.users},
+		{directory.Group, cfg.Groups, cfg.Setting + ".groups.", &m.groups},
+	} {
+		t, err := newTable(one.typ, c, cfg.Tables)
+		if err != nil {
+			return nil, err
+		}
+		t.preset(cfg.Preset, one.setting)
+		t.apply(one.rules, one.setting)
+		faults = append(faults, t.faults...)
+		if *one.plan, err = compile(one.typ, t.rows); err != nil {
+			return nil, fmt.Errorf("compiling the mapping of %ss: %w", one.typ, err)
+		}
+		(*one.plan).env = t.env
+		m.rows = append(m.rows, t.rows...)
+	}
+	if len(faults) > 0 {
+		return nil, distinctFaults(faults)
+	}
+	for _, row := range m.rows {
+		m.today = m.today || row.rule != nil && row.rule.program.UsesToday()
+	}
+	m.schemas = c.schemas(m.rows)
+	m.fingerprint = fingerprint(cfg, m.rows)
+	return m, nil
+}
+
+// distinctFaults drops faults that are there twice, such as an unknown preset.
+func distinctFaults(faults Faults) Faults {
+	var kept Faults
+	for _, f := range faults {
+		if !slices.Contains(kept, f) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }
 
 // checkBaseURL refuses a URL that nothing can be put behind.
@@ -106,67 +177,104 @@ func fingerprint(cfg Config, rows []Row) string {
 	fmt.Fprintf(h, "%d\n%s\n", version, cfg.BaseURL)
 	for _, row := range rows {
 		fmt.Fprintf(h, "%v\t%s\t%s\t%v\n", row.Type, row.Path, row.Property, row.Transform)
+		if row.rule != nil {
+			fmt.Fprintf(h, "%q\t%v\n", row.Expression, row.rule.attribute().kind)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Tables)) {
+		for _, k := range slices.Sorted(maps.Keys(cfg.Tables[name])) {
+			fmt.Fprintf(h, "%q\t%q\t%q\n", name, k, cfg.Tables[name][k])
+		}
 	}
 	return fmt.Sprintf("%d-%s", version, hex.EncodeToString(h.Sum(nil)[:12]))
 }
 
 // Fingerprint names the mapping. It changes whenever an unchanged object could
-// be rendered differently.
+// be rendered differently, but for the passing of days.
 func (m *Mapper) Fingerprint() string { return m.fingerprint }
 
-// Select lists the Graph properties that the mapping reads, sorted, for $select:
-// without id, which always comes, and without manager, which is a relationship
-// and asked for by the Graph client itself.
+// FingerprintAt is the Fingerprint of a day: where a rule speaks of today, the
+// same object may be rendered differently on another.
+func (m *Mapper) FingerprintAt(now time.Time) string {
+	if !m.today {
+		return m.fingerprint
+	}
+	return m.fingerprint + "@" + expr.Day(now).Format(time.DateOnly)
+}
+
+// Rows gives the rows that the mapper maps by, in the order in which they are
+// rendered.
+func (m *Mapper) Rows() []Row { return slices.Clone(m.rows) }
+
+// Select lists the Graph properties that the mapping reads, sorted, for $select
+// of a delta query: without id, which always comes, without manager, which is a
+// relationship and asked for by the Graph client itself, and without what has
+// to be read aside.
 func (m *Mapper) Select() (users, groups []string) {
-	return m.users.properties(), m.groups.properties()
+	users, _ = m.users.properties(expr.User)
+	groups, _ = m.groups.properties(expr.Group)
+	return users, groups
+}
+
+// Aside lists the properties of users that the mapping reads and that delta
+// queries don't bring, sorted.
+func (m *Mapper) Aside() []string {
+	_, aside := m.users.properties(expr.User)
+	return aside
 }
 
 // properties lists the properties at the top of an object.
-func (p *plan) properties() []string {
-	var names []string
-	for _, name := range p.wants.names {
-		if name != "id" && name != "manager" {
-			names = append(names, name)
+func (p *plan) properties(kind expr.Kind) (selected, aside []string) {
+	names := slices.Clone(p.wants.names)
+	for _, row := range p.rules {
+		names = append(names, row.program.Properties()...)
+		if row.made != nil {
+			names = append(names, row.made.Properties()...)
 		}
 	}
-	return names
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if name == "id" || name == "manager" {
+			continue
+		}
+		if property, _ := expr.Lookup(kind, name); property.Aside {
+			aside = append(aside, name)
+		} else {
+			selected = append(selected, name)
+		}
+	}
+	return selected, aside
 }
 
-// User maps a user: a JSON object of Graph properties in any order, id
-// included, in which manager is {"id":"…"}. With forceInactive the user is
-// rendered with active=false, whatever the account's state: one who was removed
-// and is kept for a while. The error is for what is no such object or has no
-// id; then there is no record.
+// User maps a user who was not served before, on the present day. The error is
+// for what is no such object as [Input] says, or has no id; then there is no
+// record.
 func (m *Mapper) User(object []byte, forceInactive bool) (directory.Record, []Problem, error) {
-	rec, problems, err := m.render(m.users, object, forceInactive)
-	if err != nil {
-		return rec, nil, fmt.Errorf("mapping user: %w", err)
-	}
-	return rec, problems, nil
+	return m.Map(directory.User, Input{Object: object, Inactive: forceInactive, Now: time.Now()})
 }
 
 // Group maps a group, as User does a user.
 func (m *Mapper) Group(object []byte) (directory.Record, []Problem, error) {
-	rec, problems, err := m.render(m.groups, object, false)
-	if err != nil {
-		return rec, nil, fmt.Errorf("mapping group: %w", err)
-	}
-	return rec, problems, nil
+	return m.Map(directory.Group, Input{Object: object, Now: time.Now()})
 }
 
-// render maps an object by a plan.
-func (m *Mapper) render(p *plan, object []byte, inactive bool) (directory.Record, []Problem, error) {
+// Map maps an object.
+func (m *Mapper) Map(t directory.Type, in Input) (directory.Record, []Problem, error) {
+	p := m.users
+	if t == directory.Group {
+		p = m.groups
+	}
 	r, _ := m.renderers.Get().(*renderer)
 	if r == nil {
 		r = &renderer{base: m.base}
 	}
 	defer func() {
-		r.data, r.problems = nil, nil // the caller's
+		r.data, r.last, r.problems = nil, nil, nil // the caller's
 		m.renderers.Put(r)
 	}()
-	r.reset(p, object, inactive)
+	r.reset(p, in)
 	if err := r.run(p); err != nil {
-		return directory.Record{}, nil, err
+		return directory.Record{}, nil, fmt.Errorf("mapping %s: %w", strings.ToLower(t.String()), err)
 	}
 	rec := r.record(p) // may report problems, too
 	return rec, r.problems, nil

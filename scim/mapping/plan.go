@@ -5,12 +5,15 @@ import (
 	"strings"
 
 	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping/expr"
 )
 
 // A plan is the rows of one resource type, compiled: what to look for in an
 // object, and what to write in which order.
 type plan struct {
 	typ      directory.Type
+	env      *expr.Env // of the rules
+	rules    []*compiledRule
 	wants    members
 	slots    int // length of the table of spans that wants fills
 	id       int // slot
@@ -34,7 +37,8 @@ const (
 	simple    form = iota // one value, or an array of strings
 	composite             // an object with a sub-attribute for each cell
 	valued                // an array of objects with value and type, an object for each value
-	labelled              // an array of one object with a sub-attribute for each cell, and type
+	labelled              // an array of an object for each type, with a sub-attribute for each cell
+	listed                // an array of what one rule gives
 )
 
 // An attribute is a top-level attribute of a schema.
@@ -43,7 +47,6 @@ type attribute struct {
 	form    form
 	index   index
 	primary bool // one of the values is to be marked as primary
-	label   []byte
 	cells   []cell
 }
 
@@ -58,6 +61,7 @@ const (
 	byDisplayName
 	byExternalID
 	byEmail
+	byActive
 )
 
 // indexed gives the index of the core attributes that have one.
@@ -71,6 +75,8 @@ func indexed(name string) index {
 		return byExternalID
 	case "emails":
 		return byEmail
+	case "active":
+		return byActive
 	}
 	return unindexed
 }
@@ -80,11 +86,14 @@ type cell struct {
 	slot      int
 	transform Transform
 	again     bool // has the path of the cell before it, and steps in for it
-	optional  bool // has no value to fall back on
+	optional  bool // has no value to fall back on, and none where its property has none
+	required  bool // must have a value: the id where there is no other
 	primary   bool
 	key       []byte // of the sub-attribute; empty in an attribute without
 	label     []byte // the element's type as a JSON string, where it has one
 	row       *Row
+	to        target
+	rule      *compiledRule // of an expression
 }
 
 // A target is a SCIM attribute path taken apart.
@@ -138,16 +147,23 @@ func compile(t directory.Type, rows []Row) (*plan, error) {
 	p := &plan{typ: t}
 	p.id = p.want("id")
 	for i, row := range rows {
-		c := cell{
-			slot:      p.want(row.Property),
-			transform: row.Transform,
-			again:     i > 0 && rows[i-1].Path == row.Path,
-			optional:  row.Transform != OrTrue && row.Transform != OrID,
-			row:       &rows[i],
-		}
 		to, err := parseTarget(row.Path)
 		if err != nil {
 			return nil, err
+		}
+		c := cell{
+			transform: row.Transform,
+			again:     i > 0 && rows[i-1].Path == row.Path,
+			optional:  row.Transform != OrTrue && row.Transform != OrID && row.Transform != Expression,
+			required:  required(t, row.Path) && (i+1 == len(rows) || rows[i+1].Path != row.Path),
+			row:       &rows[i],
+			to:        to,
+			rule:      row.rule,
+		}
+		if row.Transform != Expression {
+			c.slot = p.want(row.Property)
+		} else {
+			p.rules = append(p.rules, row.rule)
 		}
 		switch {
 		case row.Path == "id":
@@ -161,6 +177,11 @@ func compile(t directory.Type, rows []Row) (*plan, error) {
 		return nil, fmt.Errorf("no row for meta.created of a %v", t)
 	}
 	return p, nil
+}
+
+// required says whether SCIM wants every resource to have an attribute.
+func required(t directory.Type, path string) bool {
+	return path == "userName" && t == directory.User || path == "displayName" && t == directory.Group
 }
 
 // want gives the slot of a property.
@@ -181,7 +202,10 @@ func (p *plan) place(to target, c cell) {
 	c.primary = to.primary
 	s := p.section(to.schema)
 	a := s.attribute(to)
-	a.primary = a.primary || to.primary
+	if c.rule != nil && c.rule.listed() {
+		a.form = listed
+	}
+	a.primary = a.primary || to.primary || a.index == byEmail && a.form == valued
 	a.cells = append(a.cells, c)
 }
 
@@ -213,7 +237,7 @@ func (s *section) attribute(to target) *attribute {
 	case to.label != "" && to.sub == "value":
 		a.form = valued
 	case to.label != "":
-		a.form, a.label = labelled, quoted(to.label)
+		a.form = labelled
 	case to.sub != "":
 		a.form = composite
 	}

@@ -102,7 +102,7 @@ func TestOtherTables(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := &renderer{}
-			r.reset(p, []byte(`{"id":"1",`+tt.object+`}`), false)
+			r.reset(p, Input{Object: []byte(`{"id":"1",` + tt.object + `}`)})
 			if err := r.run(p); err != nil {
 				t.Fatal(err)
 			}

@@ -9,12 +9,19 @@ import (
 	"time"
 
 	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping/expr"
 )
 
 // A renderer makes one record. Its buffers are kept for the next.
 type renderer struct {
 	base     []byte // SCIM base URL, without the quotes of its JSON string
+	plan     *plan
 	inactive bool
+	last     []byte    // the body that was served last; empty: none
+	now      time.Time // what rules take for today
+
+	subject  expr.Object // the object, for rules
+	prepared bool        // it is that of data
 
 	data  scanner // the object's JSON
 	spans []span
@@ -26,7 +33,7 @@ type renderer struct {
 	scratch  []byte    // a text that it doesn't
 	elements []element // of the attribute being written
 
-	fields   [byEmail]extent // of text, by index
+	fields   [byEmail]extent // of text, by index: those before byEmail
 	emails   []extent
 	active   bool
 	problems []Problem
@@ -36,8 +43,9 @@ type renderer struct {
 type extent struct{ start, end int }
 
 // reset makes the renderer ready for an object.
-func (r *renderer) reset(p *plan, object []byte, inactive bool) {
-	r.data, r.inactive, r.active, r.problems = object, inactive, true, nil
+func (r *renderer) reset(p *plan, in Input) {
+	r.plan, r.data, r.inactive, r.last, r.now = p, in.Object, in.Inactive, in.Previous, in.Now
+	r.active, r.problems, r.prepared = true, nil, false
 	if len(r.spans) < p.slots {
 		r.spans = make([]span, p.slots)
 	}
@@ -138,6 +146,8 @@ func (r *renderer) attribute(a *attribute) {
 		r.valued(a)
 	case labelled:
 		r.labelled(a)
+	case listed:
+		r.listed(a)
 	}
 }
 
@@ -152,16 +162,31 @@ func (r *renderer) object(a *attribute) {
 	r.out = append(r.out, '}')
 }
 
-// labelled writes an attribute of one element with sub-attributes and a type.
+// labelled writes an attribute of one element for each type, with
+// sub-attributes. The cells of a type follow each other.
 func (r *renderer) labelled(a *attribute) {
-	mark := len(r.out)
+	before := len(r.out)
 	r.open(a.key, '[')
-	r.out = append(r.out, '{')
-	if !r.members(a.cells, nil, unindexed) {
-		r.out = r.out[:mark]
+	begin := len(r.out)
+	for rest := a.cells; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && string(rest[n].label) == string(rest[0].label) {
+			n++
+		}
+		mark := len(r.out)
+		r.open(nil, '{')
+		if r.members(rest[:n], nil, unindexed) {
+			r.out = append(append(append(r.out, `,"type":`...), rest[0].label...), '}')
+		} else {
+			r.out = r.out[:mark]
+		}
+		rest = rest[n:]
+	}
+	if len(r.out) == begin {
+		r.out = r.out[:before]
 		return
 	}
-	r.out = append(append(append(r.out, `,"type":`...), a.label...), "}]"...)
+	r.out = append(r.out, ']')
 }
 
 // members writes a member for each cell that has a value, under the given key
@@ -183,7 +208,11 @@ func (r *renderer) members(cells []cell, name []byte, to index) bool {
 		} else {
 			r.open(c.key, 0)
 		}
-		if gave = r.value(c, to); !gave {
+		said := len(r.problems)
+		if gave = r.value(c, to); !gave && len(r.problems) > said {
+			gave = r.fallback(c, to)
+		}
+		if !gave {
 			r.out = r.out[:mark]
 		}
 		wrote = wrote || gave
@@ -207,14 +236,21 @@ func (r *renderer) open(key []byte, bracket byte) {
 func (r *renderer) value(c *cell, to index) bool {
 	v := r.spans[c.slot]
 	switch c.transform {
+	case Expression:
+		return r.expressed(c, to)
 	case OrTrue:
-		r.active = r.boolean(c, v) != falseKind && !r.inactive
+		said := len(r.problems)
+		k := r.boolean(c, v)
+		if len(r.problems) > said {
+			return false
+		}
+		r.active = k != falseKind && !r.inactive
 		r.out = strconv.AppendBool(r.out, r.active)
 		return true
 	case OrID:
 		if !v.kind.isText() || v.orphan {
-			r.problem(c, fmt.Sprintf("%s is %v; the id is served instead", c.row.Property, v.kind))
-			v = r.id
+			r.problem(c, fmt.Sprintf("%s is %v", c.row.Property, v.kind))
+			return false
 		}
 		r.out, r.fields[to] = r.appendKept(r.out, v)
 		return true

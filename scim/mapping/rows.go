@@ -26,16 +26,17 @@ type Transform uint8
 
 // The transforms.
 const (
-	Text      Transform = iota // a string, as it is
-	Boolean                    // true or false
-	DateTime                   // a string in the form of RFC 3339, as it is
-	Each                       // of an array, every string that is not empty
-	Address                    // a string that is routable as an e-mail address, as it is
-	SMTP                       // of an array, the addresses of the entries that begin with smtp:, in any case
-	Reference                  // a string, an id: the URL of that user in our endpoint
-	OrTrue                     // true or false; true where there is no value
-	OrID                       // a string; the object's id where no row of the path has a value
-	Created                    // a string in the form of RFC 3339, for the directory
+	Text       Transform = iota // a string, as it is
+	Boolean                     // true or false
+	DateTime                    // a string in the form of RFC 3339, as it is
+	Each                        // of an array, every string that is not empty
+	Address                     // a string that is routable as an e-mail address, as it is
+	SMTP                        // of an array, the addresses of the entries that begin with smtp:, in any case
+	Reference                   // a string, an id: the URL of that user in our endpoint
+	OrTrue                      // true or false; true where there is no value
+	OrID                        // a string; the object's id where no row of the path has a value
+	Created                     // a string in the form of RFC 3339, for the directory
+	Expression                  // the value of an expression over the object
 )
 
 // String gives the transform's name in the documentation.
@@ -61,6 +62,8 @@ func (t Transform) String() string {
 		return "text, else id"
 	case Created:
 		return "dateTime, for meta"
+	case Expression:
+		return "expression"
 	}
 	return fmt.Sprintf("Transform(%d)", uint8(t))
 }
@@ -79,9 +82,17 @@ type Row struct {
 	Transform Transform
 	// Note says what the columns don't.
 	Note string
+	// Expression is the expression of a row that a preset or a configuration
+	// gives; such a row has no Property.
+	Expression string
+	// Origin says where the row comes from: "" for the default mapping, the
+	// name of a preset, or [Rule.Place].
+	Origin string
+
+	rule *compiledRule // of Expression
 }
 
-// Rows gives the mapping table: all rows of users and then of groups, in the
+// Rows gives the default mapping table: all rows of users and then of groups, in the
 // order in which they are rendered.
 func Rows() []Row {
 	return slices.Concat(userRows(), groupRows())

@@ -234,14 +234,14 @@ func TestProblemsNameWhatIsWrong(t *testing.T) {
 		object string
 		want   []mapping.Problem
 	}{
-		"another kind":             {`{"id":"1","userPrincipalName":"u","jobTitle":3}`, []mapping.Problem{{"title", "jobTitle is a number, not a string"}}},
-		"a string for a boolean":   {`{"id":"1","userPrincipalName":"u","accountEnabled":"no"}`, []mapping.Problem{{"active", "accountEnabled is a string, not a boolean"}}},
-		"a bad element":            {`{"id":"1","userPrincipalName":"u","imAddresses":["sip:x",[1],2]}`, []mapping.Problem{{`ims[type eq "work"].value`, "an element of imAddresses is an array, not a string"}}},
-		"no date":                  {`{"id":"1","userPrincipalName":"u","employeeHireDate":"May"}`, []mapping.Problem{{entraUser + ":employeeHireDate", "employeeHireDate is not a date and time in the form of RFC 3339"}}},
-		"a parent of another kind": {`{"id":"1","userPrincipalName":"u","manager":"9a"}`, []mapping.Problem{{enterprise + ":manager.value", "manager is a string, not an object"}, {enterprise + ":manager.$ref", "manager is a string, not an object"}}},
-		"no userName":              {`{"id":"1"}`, []mapping.Problem{{"userName", "userPrincipalName is absent; the id is served instead"}}},
+		"another kind":             {`{"id":"1","userPrincipalName":"u","jobTitle":3}`, []mapping.Problem{{"title", "jobTitle is a number, not a string", false}}},
+		"a string for a boolean":   {`{"id":"1","userPrincipalName":"u","accountEnabled":"no"}`, []mapping.Problem{{"active", "accountEnabled is a string, not a boolean", false}}},
+		"a bad element":            {`{"id":"1","userPrincipalName":"u","imAddresses":["sip:x",[1],2]}`, []mapping.Problem{{`ims[type eq "work"].value`, "an element of imAddresses is an array, not a string", false}}},
+		"no date":                  {`{"id":"1","userPrincipalName":"u","employeeHireDate":"May"}`, []mapping.Problem{{entraUser + ":employeeHireDate", "employeeHireDate is not a date and time in the form of RFC 3339", false}}},
+		"a parent of another kind": {`{"id":"1","userPrincipalName":"u","manager":"9a"}`, []mapping.Problem{{enterprise + ":manager.value", "manager is a string, not an object", false}, {enterprise + ":manager.$ref", "manager is a string, not an object", false}}},
+		"no userName":              {`{"id":"1"}`, []mapping.Problem{{"userName", "userPrincipalName is absent; the id is served instead", false}}},
 		"a userName of another kind": {`{"id":"1","userPrincipalName":false,"mail":"a@x.org"}`,
-			[]mapping.Problem{{"userName", "userPrincipalName is a boolean; the id is served instead"}}},
+			[]mapping.Problem{{"userName", "userPrincipalName is a boolean; the id is served instead", false}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, problems, err := m.User([]byte(tt.object), false)

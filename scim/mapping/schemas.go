@@ -23,22 +23,6 @@ import (
 // 8471 (groups.$ref names groups), 8472 (manager.value is case-exact).
 func (m *Mapper) Schemas() []schema.Schema { return slices.Clone(m.schemas) }
 
-// schemas makes them.
-func schemas() []schema.Schema {
-	return []schema.Schema{
-		describe(UserSchema, "User", "A person's account, or another account of the directory that signs in.",
-			slices.Concat(common(), userAttributes())),
-		describe(EnterpriseUserSchema, "EnterpriseUser", "What an organization records about a person.", enterpriseAttributes()),
-		describe(EntraUserSchema, "EntraUser", "What Microsoft Entra ID holds of a user beyond SCIM's own schemas.", entraUserAttributes()),
-		describe(GroupSchema, "Group", "A group of users and groups.",
-			slices.Concat(common(), groupAttributes())),
-		describe(EntraGroupSchema, "EntraGroup", "What Microsoft Entra ID holds of a group beyond SCIM's own schema.", entraGroupAttributes()),
-		describe(providerConfigSchema, "ServiceProviderConfig", "What the service provider can do.", providerConfigAttributes()),
-		describe(resourceTypeSchema, "ResourceType", "A type of resource, its endpoint and its schemas.", resourceTypeAttributes()),
-		schemaOfSchemas(),
-	}
-}
-
 // A definition describes an attribute. The zero characteristics are: optional,
 // singular, not case-exact, not unique, returned by default.
 type definition struct {
@@ -50,6 +34,7 @@ type definition struct {
 	exact       bool // strings only; references always are
 	unique      bool // within the service provider
 	always      bool // returned whatever is asked for
+	added       bool // by the directory, not by a mapping
 	canonical   []string
 	refs        []schema.AttributeReferenceType
 	sub         []definition // complex only
@@ -62,7 +47,9 @@ const (
 	stringKind attributeKind = iota
 	booleanKind
 	integerKind
+	decimalKind
 	dateTimeKind
+	binaryKind
 	referenceKind
 	complexKind
 )
@@ -106,6 +93,13 @@ func (d definition) params() schema.SimpleParams {
 		return schema.SimpleNumberParams(schema.NumberParams{Name: d.name, Description: description,
 			MultiValued: d.multi, Required: d.required, Mutability: readOnly, Returned: d.returned(),
 			Type: schema.AttributeTypeInteger()})
+	case decimalKind:
+		return schema.SimpleNumberParams(schema.NumberParams{Name: d.name, Description: description,
+			MultiValued: d.multi, Required: d.required, Mutability: readOnly, Returned: d.returned(),
+			Type: schema.AttributeTypeDecimal()})
+	case binaryKind:
+		return schema.SimpleBinaryParams(schema.BinaryParams{Name: d.name, Description: description,
+			MultiValued: d.multi, Required: d.required, Mutability: readOnly, Returned: d.returned()})
 	case dateTimeKind:
 		return schema.SimpleDateTimeParams(schema.DateTimeParams{Name: d.name, Description: description,
 			MultiValued: d.multi, Required: d.required, Mutability: readOnly, Returned: d.returned()})
@@ -138,7 +132,7 @@ func (d definition) uniqueness() schema.AttributeUniqueness {
 // common gives the common attributes that the schemas list.
 func common() []definition {
 	return []definition{
-		{name: "id", description: "The resource's identifier: the object id in Microsoft Entra ID. It never changes.", required: true, exact: true, unique: true, always: true},
+		{name: "id", added: true, description: "The resource's identifier: the object id in Microsoft Entra ID. It never changes.", required: true, exact: true, unique: true, always: true},
 		{name: "externalId", description: "The identifier by which the importing side knows the resource, where the mapping gives one.", exact: true},
 	}
 }
@@ -149,46 +143,80 @@ var (
 	external = []schema.AttributeReferenceType{schema.AttributeReferenceTypeExternal}
 )
 
-// userAttributes gives the attributes of the core User schema, RFC 7643 §4.1.
+// userAttributes gives the attributes of the core User schema, RFC 7643 §4.1:
+// all that a mapping can have, in the order of the RFC.
 func userAttributes() []definition {
 	return []definition{
 		{name: "userName", description: "The name that the user signs in with: the user principal name.", required: true, unique: true},
 		{name: "name", description: "The parts of the person's name.", kind: complexKind, sub: []definition{
+			{name: "formatted", description: "The full name, as shown to people."},
 			{name: "familyName", description: "The family name."},
 			{name: "givenName", description: "The given name."},
+			{name: "middleName", description: "The middle name."},
+			{name: "honorificPrefix", description: "The title before the name."},
+			{name: "honorificSuffix", description: "The suffix behind the name."},
 		}},
 		{name: "displayName", description: "The name as shown to people."},
+		{name: "nickName", description: "The casual name."},
+		{name: "profileUrl", description: "The page that shows the person.", kind: referenceKind, refs: external},
 		{name: "title", description: "The job title."},
 		{name: "userType", description: "The kind of worker: Employee, Contractor, Vendor, or whatever the organization uses."},
 		{name: "preferredLanguage", description: "The language that the person prefers, as in Accept-Language."},
+		{name: "locale", description: "The region whose forms of dates and numbers the person uses."},
+		{name: "timezone", description: "The time zone, by its name in the Olson database."},
 		{name: "active", description: "Whether the account is on. False also for a user who was removed and is kept for a while.", kind: booleanKind},
-		values("emails", "E-mail addresses, one of which is primary.", "An e-mail address.", []string{"work", "other"},
-			definition{name: "primary", description: "True for one of the addresses, absent for the others.", kind: booleanKind}),
-		values("phoneNumbers", "Telephone numbers.", "A telephone number, as the directory has it.", []string{"work", "mobile", "fax"}),
-		values("ims", "Addresses for instant messages.", "An address for instant messages.", []string{"work"}),
+		values("emails", "E-mail addresses, one of which is primary.", "An e-mail address.", []string{"work", "home", "other"}, "True for one of the addresses, absent for the others."),
+		values("phoneNumbers", "Telephone numbers.", "A telephone number, as the directory has it.", []string{"work", "home", "mobile", "fax", "pager", "other"}, primaryValue),
+		values("ims", "Addresses for instant messages.", "An address for instant messages.", []string{"aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo", "work"}, primaryValue),
+		photos(),
 		{name: "addresses", description: "The postal address of the place of work.", kind: complexKind, multi: true, sub: []definition{
+			{name: "formatted", description: "The whole address, as written on an envelope."},
 			{name: "streetAddress", description: "The street and house number."},
 			{name: "locality", description: "The city."},
 			{name: "region", description: "The state or region."},
 			{name: "postalCode", description: "The postal code."},
 			{name: "country", description: "The country, as the directory has it: a name or a code."},
-			{name: "type", description: "The kind of address.", canonical: []string{"work"}},
+			{name: "type", description: "The kind of address.", canonical: []string{"work", "home", "other"}},
+			{name: "primary", description: primaryValue, kind: booleanKind},
 		}},
-		{name: "groups", description: "The groups that the user is in, through other groups too.", kind: complexKind, multi: true, sub: []definition{
+		{name: "groups", description: "The groups that the user is in, through other groups too.", kind: complexKind, multi: true, added: true, sub: []definition{
 			{name: "value", description: "The id of the group.", exact: true},
 			{name: "$ref", description: "The URI of the group.", kind: referenceKind, refs: []schema.AttributeReferenceType{"Group"}},
 			{name: "display", description: "The group's displayName."},
 			{name: "type", description: "Whether the user is a member of the group itself, or of a group in it.", canonical: []string{"direct", "indirect"}},
 		}},
+		values("entitlements", "What the person is entitled to.", "An entitlement.", nil, primaryValue),
+		values("roles", "The roles that the person has.", "A role.", nil, primaryValue),
+		certificates(),
 	}
 }
 
-// values defines a multi-valued attribute with value and type.
-func values(name, description, value string, types []string, more ...definition) definition {
-	return definition{name: name, description: description, kind: complexKind, multi: true, sub: append([]definition{
+// primaryValue describes the sub-attribute that marks one value.
+const primaryValue = "True for the preferred value, absent for the others."
+
+// photos defines photos, whose values are references.
+func photos() definition {
+	d := values("photos", "Pictures of the person.", "The URL of a picture.", []string{"photo", "thumbnail"}, primaryValue)
+	d.sub[0].kind, d.sub[0].refs = referenceKind, external
+	return d
+}
+
+// certificates defines x509Certificates, whose values are binary.
+func certificates() definition {
+	d := values("x509Certificates", "Certificates of the person.", "A certificate in DER, in base64.", nil, primaryValue)
+	d.sub[0].kind = binaryKind
+	return d
+}
+
+// values defines a multi-valued attribute with the sub-attributes of RFC 7643
+// §2.4.
+func values(name, description, value string, types []string, primary string) definition {
+	return definition{name: name, description: description, kind: complexKind, multi: true, sub: []definition{
 		{name: "value", description: value},
+		{name: "display", description: "The value as shown to people."},
 		{name: "type", description: "The kind of value.", canonical: types},
-	}, more...)}
+		{name: "primary", description: primary, kind: booleanKind},
+	}}
 }
 
 // enterpriseAttributes gives the attributes of RFC 7643 §4.3.
@@ -202,6 +230,7 @@ func enterpriseAttributes() []definition {
 		{name: "manager", description: "The person's manager.", kind: complexKind, sub: []definition{
 			{name: "value", description: "The id of the manager.", exact: true},
 			{name: "$ref", description: "The URI of the manager.", kind: referenceKind, refs: []schema.AttributeReferenceType{"User"}},
+			{name: "displayName", description: "The manager's displayName."},
 		}},
 	}
 }
@@ -238,7 +267,7 @@ func entraUserAttributes() []definition {
 func groupAttributes() []definition {
 	return []definition{
 		{name: "displayName", description: "The name as shown to people.", required: true},
-		{name: "members", description: "The direct members.", kind: complexKind, multi: true, sub: []definition{
+		{name: "members", description: "The direct members.", kind: complexKind, multi: true, added: true, sub: []definition{
 			{name: "value", description: "The id of the member.", exact: true},
 			{name: "$ref", description: "The URI of the member.", kind: referenceKind, refs: []schema.AttributeReferenceType{"User", "Group"}},
 			{name: "type", description: "The resource type of the member.", canonical: []string{"User", "Group"}},

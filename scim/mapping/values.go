@@ -1,6 +1,10 @@
 package mapping
 
-import "bytes"
+import (
+	"bytes"
+
+	"scimbridge/scim/mapping/expr"
+)
 
 // An element is one value of an attribute of several.
 type element struct {
@@ -20,9 +24,12 @@ func (r *renderer) valued(a *attribute) {
 		if c.again && gave {
 			continue
 		}
-		before := len(r.elements)
+		before, said := len(r.elements), len(r.problems)
 		if at := r.gather(a, c); preferred < 0 {
 			preferred = at
+		}
+		if len(r.elements) == before && len(r.problems) > said {
+			r.gatherPrevious(a, c)
 		}
 		gave = len(r.elements) > before
 	}
@@ -57,8 +64,10 @@ func (r *renderer) gather(a *attribute, c *cell) int {
 				preferred = at
 			}
 		})
+	case Expression:
+		r.gatherRule(a, c)
 	case Address:
-		if r.isText(c, v) && routable(r.decode(v)) {
+		if r.isText(c, v) && expr.Routable(string(r.decode(v))) {
 			r.addElement(a, c, r.decode(v))
 		}
 	default:
@@ -125,37 +134,4 @@ func smtpAddress(entry []byte) []byte {
 		return nil
 	}
 	return bytes.TrimSpace(address)
-}
-
-// unroutable are the domains that Microsoft gives every tenant, in its clouds:
-// user principal names below them are seldom mailboxes.
-var unroutable = [][]byte{
-	[]byte("onmicrosoft.com"), []byte("onmicrosoft.us"), []byte("onmicrosoft.de"),
-	[]byte("onmschina.cn"),
-}
-
-// routable says whether a user principal name can be taken for an e-mail
-// address: one @ between a local part without the #EXT# of guests and a domain
-// with a dot that is not one of Microsoft's own.
-func routable(name []byte) bool {
-	local, domain, ok := bytes.Cut(name, []byte("@"))
-	if !ok || len(local) == 0 || bytes.ContainsAny(name, " \t\r\n") ||
-		bytes.ContainsRune(domain, '@') || bytes.Contains(bytes.ToUpper(local), []byte("#EXT#")) {
-		return false
-	}
-	if dot := bytes.IndexByte(domain, '.'); dot <= 0 || dot == len(domain)-1 {
-		return false
-	}
-	for _, suffix := range unroutable {
-		if below(domain, suffix) {
-			return false
-		}
-	}
-	return true
-}
-
-// below says whether a domain is the parent or lies below it.
-func below(domain, parent []byte) bool {
-	rest := len(domain) - len(parent)
-	return rest >= 0 && bytes.EqualFold(domain[rest:], parent) && (rest == 0 || domain[rest-1] == '.')
 }

@@ -86,7 +86,7 @@ func (e *Env) say(message string) (what, mend string) {
 			return fmt.Sprintf("the expression is about a %s, and speaks of a %s", e.kind, other), fmt.Sprintf("write %s in place of %s", e.kind, other)
 		}
 		mend = "write a property as " + e.kind.String() + ".NAME, and a text in quotes"
-		if near := nearest(name, e.names()); near != "" {
+		if near := Nearest(name, e.names()); near != "" {
 			mend = "did you mean " + near + "?"
 		} else if e.types.root.field(name) != nil {
 			mend = fmt.Sprintf("did you mean %s.%s?", e.kind, name)
@@ -183,8 +183,8 @@ func plain(err error) error {
 	return err
 }
 
-// nearest gives the name that was probably meant, or "".
-func nearest(name string, names []string) string {
+// Nearest gives the name that was probably meant, or "".
+func Nearest(name string, names []string) string {
 	best, distance := "", max(1, len(name)/3)+1
 	for _, n := range names {
 		if strings.EqualFold(n, name) {

@@ -283,7 +283,7 @@ func checkTable(e *Env, name string) (fault, mend string) {
 	}
 	names := slices.Sorted(maps.Keys(e.tables))
 	mend = "add it to tables in the file"
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		mend = "did you mean " + near + "?"
 	} else if len(names) > 0 {
 		mend += "; there are " + strings.Join(names, ", ")

@@ -83,7 +83,7 @@ func (w *walk) selection(e ast.Expr) {
 	}
 	message := fmt.Sprintf("there is no property %s of %s", name, owner.path)
 	mend := "see docs/mapping.md for what an expression can read"
-	switch near := nearest(name, owner.names()); {
+	switch near := Nearest(name, owner.names()); {
 	case owner.variable != "" && within(relations, name):
 		message = fmt.Sprintf("%s.%s is no property but a relationship, which expressions can't read", owner.path, name)
 		mend = "for membership in groups use member_of of the scope"
