@@ -127,13 +127,16 @@ type typeSchemas [directory.NumTypes][]string
 // schemasOf sorts schemas by the types that carry them, by the convention that
 // the last part of a schema's URN is the name of its type (RFC 7643 §10.3.1).
 // Schemas of other things, such as discovery's own, go to no type. Core schemas
-// come before extensions.
-func schemasOf(schemas []schema.Schema) typeSchemas {
+// come before extensions. extends says it of those that keep no convention.
+func schemasOf(schemas []schema.Schema, extends map[string]directory.Type) typeSchemas {
 	var of typeSchemas
 	for t := directory.Type(0); t < directory.NumTypes; t++ {
 		for _, s := range schemas {
+			owner, said := extends[s.ID]
 			switch {
-			case !strings.HasSuffix(strings.ToLower(s.ID), ":"+strings.ToLower(t.String())):
+			case said && owner == t:
+				of[t] = append(of[t], s.ID)
+			case said, !strings.HasSuffix(strings.ToLower(s.ID), ":"+strings.ToLower(t.String())):
 			case s.ID == schema.UserSchema, s.ID == schema.GroupSchema:
 				of[t] = append([]string{s.ID}, of[t]...)
 			default:
@@ -170,7 +173,7 @@ type typeAttributes struct {
 // newAttributes makes the resolver over schemas whose URNs tell their types.
 // The common attributes (RFC 7643 §3.1) need not be in the schemas.
 func newAttributes(schemas []schema.Schema) *attributes {
-	return newAttributesOf(schemas, schemasOf(schemas))
+	return newAttributesOf(schemas, schemasOf(schemas, nil))
 }
 
 // newAttributesOf is newAttributes for URNs that do not tell: each type has the

@@ -37,7 +37,7 @@ func newDiscovery(cfg Config, g *guard) (*discovery, error) {
 	if err := d.add("/ServiceProviderConfig", providerConfig(cfg, g)); err != nil {
 		return nil, err
 	}
-	of := schemasOf(cfg.Schemas)
+	of := schemasOf(cfg.Schemas, cfg.Extends)
 	var types, schemas []any
 	for t := range directory.Type(directory.NumTypes) {
 		if len(of[t]) == 0 {

@@ -53,6 +53,10 @@ type Config struct {
 	// extensions. An extension belongs to the type that its URN ends with.
 	Schemas []schema.Schema
 
+	// Extends says which type's resources have a schema, by URN, where the URN
+	// does not end with the type's name.
+	Extends map[string]directory.Type
+
 	// Clients may read. With none, only public discovery is answered.
 	Clients []Client
 
@@ -164,7 +168,7 @@ func New(cfg Config) (*Handler, error) {
 	if h.cursors, err = newSealer(cfg.Key, "scim cursor"); err != nil {
 		return nil, err
 	}
-	h.attrs = newAttributes(cfg.Schemas)
+	h.attrs = newAttributesOf(cfg.Schemas, schemasOf(cfg.Schemas, cfg.Extends))
 	if h.shown, err = h.byDefault(); err != nil {
 		return nil, err
 	}

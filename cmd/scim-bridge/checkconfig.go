@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scimbridge/cmd/internal/config"
+	"scimbridge/cmd/internal/daemon"
 )
 
 func checkConfigCommand(p *program) *cobra.Command {
@@ -27,6 +28,11 @@ Exit status 2 if there is any. Warnings do not change the exit status.`,
 			var faults config.Faults
 			if err != nil && !errors.As(err, &faults) {
 				return err
+			}
+			if err == nil {
+				if faults = daemon.CheckMapping(cfg); len(faults) > 0 {
+					err = faults
+				}
 			}
 			if asJSON {
 				return p.printCheck(cfg, faults)

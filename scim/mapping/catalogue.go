@@ -70,7 +70,7 @@ func find(all []definition, name string) *definition {
 // entry gives the schema of a path; that of the core schema is "".
 func (c catalogue) entry(t directory.Type, urn string) *schemaEntry {
 	for i := range c {
-		if e := &c[i]; e.typ == t && (e.urn == urn || urn == "" && e.core) {
+		if e := &c[i]; e.typ == t && (e.urn == urn && !e.core || urn == "" && e.core) {
 			return e
 		}
 	}

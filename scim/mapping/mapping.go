@@ -60,6 +60,7 @@ type Config struct {
 type Mapper struct {
 	users, groups *plan
 	base          []byte // the base URL as the inside of a JSON string
+	catalogue     catalogue
 	rows          []Row
 	fingerprint   string
 	today         bool // a rule speaks of today
@@ -140,7 +141,7 @@ func New(cfg Config) (*Mapper, error) {
 	for _, row := range m.rows {
 		m.today = m.today || row.rule != nil && row.rule.program.UsesToday()
 	}
-	m.schemas = c.schemas(m.rows)
+	m.catalogue, m.schemas = c, c.schemas(m.rows)
 	m.fingerprint = fingerprint(cfg, m.rows)
 	return m, nil
 }

@@ -120,7 +120,7 @@ func (p target) covers(row target) bool {
 
 // remove takes rows out.
 func (b *table) remove(path, setting string) {
-	if e := b.catalogue.entry(b.typ, path); path != "" && e != nil && !e.core {
+	if e := b.catalogue.entry(b.typ, path); path != "" && e != nil {
 		before := len(b.rows)
 		b.rows = slices.DeleteFunc(b.rows, func(r Row) bool { return strings.HasPrefix(r.Path, path+":") })
 		if before == len(b.rows) {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 
+	"scimbridge/scim/directory"
+
 	"github.com/elimity-com/scim/optional"
 	"github.com/elimity-com/scim/schema"
 )
@@ -22,6 +24,30 @@ import (
 // errata of RFC 7643 are applied: 5368 (displayName of a group is required),
 // 8471 (groups.$ref names groups), 8472 (manager.value is case-exact).
 func (m *Mapper) Schemas() []schema.Schema { return slices.Clone(m.schemas) }
+
+// Schemas gives the schemas of what several mappers render, all of which have
+// the same [Config.Schemas].
+func Schemas(mappers ...*Mapper) []schema.Schema {
+	c, rows := newCatalogue(nil), []Row(nil)
+	for _, m := range mappers {
+		c, rows = m.catalogue, append(rows, m.rows...)
+	}
+	return c.schemas(rows)
+}
+
+// Extends says which type's resources have the schemas that configurations
+// declare, by URN.
+func Extends(mappers ...*Mapper) map[string]directory.Type {
+	extends := map[string]directory.Type{}
+	for _, m := range mappers {
+		for _, e := range m.catalogue {
+			if e.declared {
+				extends[e.urn] = e.typ
+			}
+		}
+	}
+	return extends
+}
 
 // A definition describes an attribute. The zero characteristics are: optional,
 // singular, not case-exact, not unique, returned by default.

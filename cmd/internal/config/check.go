@@ -18,6 +18,7 @@ func (l *loader) check() {
 	l.checkState(l.cfg.State)
 	l.checkSources(l.cfg.Sources)
 	l.checkClients(l.cfg.SCIM.Clients)
+	l.checkSchemas(l.cfg.Schemas)
 }
 
 // need notes a fault if the section has no such key.
@@ -184,6 +185,7 @@ func (l *loader) checkSource(section string, s *Source) {
 	l.checkTimes(section, s)
 	l.checkRate(section+".requests_per_second", s.RequestsPerSecond)
 	l.checkScope(section, s)
+	l.checkMapping(section+".mapping", &s.Mapping)
 	for i, a := range s.Assert {
 		l.checkAssertion(fmt.Sprintf("%s.assert[%d]", section, i), a)
 	}

@@ -44,6 +44,14 @@ type Config struct {
 	// Sources are the Microsoft tenants that are pulled, at least one.
 	Sources []Source `yaml:"sources"`
 
+	// Schemas are extension schemas of one's own, for sources[].mapping.
+	// Default: none.
+	Schemas []ExtensionSchema `yaml:"schemas,omitempty"`
+
+	// Tables are lookup tables by name, for the function lookup in the
+	// expressions of every source. Default: none.
+	Tables Tables `yaml:"tables,omitempty"`
+
 	// Log is how much is logged, and how.
 	Log Log `yaml:"log"`
 
@@ -55,7 +63,9 @@ type Config struct {
 	Warnings Faults `yaml:"-"`
 
 	inputs []Input
-	places map[string]place // :: path of a setting -> where it stands
+	places map[string]place     // :: path of a setting -> where it stands
+	texts  map[string]textPlace // :: path of a setting -> where its text stands
+	lines  []string
 }
 
 // SCIM is the section scim.
@@ -366,6 +376,10 @@ type Source struct {
 
 	// Safeguard is how many may vanish in one round.
 	Safeguard Safeguard `yaml:"safeguard"`
+
+	// Mapping is how users and groups of Graph become SCIM resources, where not
+	// by the default mapping of docs/mapping.md.
+	Mapping Mapping `yaml:"mapping,omitempty"`
 
 	// Assert are conditions that a picture must meet to be published; one that
 	// it does not meet holds the round. Default: none.

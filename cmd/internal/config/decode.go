@@ -52,9 +52,12 @@ func (l *loader) value(n *yaml.Node, v reflect.Value, path string) {
 	}
 	switch p := v.Addr().Interface(); {
 	case isScalar(p):
+		l.texts[path] = textPlace{place{n.Line, n.Column}, n.Style, n.Value}
 		l.scalar(n, p, path)
 	case v.Kind() == reflect.Slice:
 		l.list(n, v, path)
+	case v.Kind() == reflect.Map:
+		l.table(n, v, path)
 	default:
 		l.section(n, v, path)
 	}
@@ -94,6 +97,10 @@ func (l *loader) section(n *yaml.Node, v reflect.Value, path string) {
 	fields := fieldsOf(v.Type())
 	l.pairs(n, path, 0, map[string]int{}, func(key, val *yaml.Node, at string) {
 		field, ok := fields[key.Value]
+		if to, has := v.Addr().Interface().(ruled); has && !ok {
+			l.rule(key, val, to, v.Type(), at)
+			return
+		}
 		if !ok {
 			l.unknownKey(at, key.Value, v.Type())
 			return

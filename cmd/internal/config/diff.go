@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -97,8 +98,38 @@ func (d *differ) value(path string, a, b reflect.Value) {
 				d.value(strings.TrimPrefix(path+"."+key, "."), a.FieldByIndex(f.Index), b.FieldByIndex(f.Index))
 			}
 		}
+		if old, ok := pointerTo(a).(ruled); ok {
+			d.ruleChanges(path, old.rules(), pointerTo(b).(ruled).rules())
+		}
+	case a.Kind() == reflect.Map:
+		d.tables(path, a, b)
 	default:
 		d.list(path, a, b)
+	}
+}
+
+// pointerTo gives a pointer to a copy of a value.
+func pointerTo(v reflect.Value) any {
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p.Interface()
+}
+
+// tables compares lookup tables by their names.
+func (d *differ) tables(path string, a, b reflect.Value) {
+	old, new := a.Interface().(Tables), b.Interface().(Tables)
+	for _, name := range slices.Sorted(maps.Keys(new)) {
+		at := path + "." + keyName(name)
+		if before, ok := old[name]; !ok {
+			d.add(at, "", present)
+		} else if !maps.Equal(before, new[name]) {
+			d.add(at, "", "")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		if _, ok := new[name]; !ok {
+			d.add(path+"."+keyName(name), present, "")
+		}
 	}
 }
 

@@ -43,10 +43,16 @@ func TestTheExampleHasEveryKeyAndNoOther(t *testing.T) {
 		}
 	}
 	for key := range have {
-		if !slices.Contains(keys, key) {
+		if !slices.Contains(keys, key) && !own(key) {
 			t.Errorf("config.example.yaml has %s, which is no setting", key)
 		}
 	}
+}
+
+// own says whether a key is the file's own: a rule of a mapping, or a row of a
+// table.
+func own(key string) bool {
+	return strings.HasPrefix(key, "sources[].mapping.") || strings.HasPrefix(key, "tables.")
 }
 
 // collect notes the paths of all keys in a tree, with [] for "each".

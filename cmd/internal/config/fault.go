@@ -16,6 +16,10 @@ type Fault struct {
 	// fault is that of the file as a whole.
 	Line, Column int
 
+	// Exact says that the fault is within the text of a setting, so that the
+	// column is worth being shown.
+	Exact bool
+
 	// Path is the setting, such as sources[0].interval; empty where the fault
 	// belongs to none.
 	Path string
@@ -36,6 +40,9 @@ func (f Fault) Error() string {
 	b.WriteString(f.File)
 	if f.Line > 0 {
 		fmt.Fprintf(&b, ":%d", f.Line)
+	}
+	if f.Exact && f.Column > 0 {
+		fmt.Fprintf(&b, ":%d", f.Column)
 	}
 	b.WriteString(": ")
 	if f.Path != "" {
@@ -73,7 +80,8 @@ func (f Faults) Inputs() []Input {
 	return inputs
 }
 
-func (f Faults) sort() {
+// Sort puts them in the order of the file.
+func (f Faults) Sort() {
 	slices.SortStableFunc(f, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -29,6 +30,8 @@ func keyPaths(t reflect.Type, path string) []string {
 		return keyPaths(t.Elem(), path)
 	case reflect.Slice:
 		return keyPaths(t.Elem(), path+"[]")
+	case reflect.Map:
+		return nil // its keys are the file's own
 	}
 	var paths []string
 	for key, f := range fieldsOf(t) {
@@ -39,20 +42,12 @@ func keyPaths(t reflect.Type, path string) []string {
 	return paths
 }
 
-var listIndex = regexp.MustCompile(`\[\d+\]`)
-
-// unavailable reports whether the setting is one that a later version has.
-func unavailable(path string) bool {
-	switch listIndex.ReplaceAllString(path, "[]") {
-	case "sources[].mapping":
-		return true
-	}
-	return false
-}
-
 // manyFaults is after how many faults a file is no slip of the pen any more, and
 // unknown keys are no longer compared with the known ones.
 const manyFaults = 100
+
+// mostKey is up to which length a key is shown whole.
+const mostKey = 250
 
 var plainKey = regexp.MustCompile(`^[\w-]{1,60}$`)
 
@@ -62,16 +57,15 @@ func keyName(key string) string {
 	if plainKey.MatchString(key) {
 		return key
 	}
+	if len(key) <= mostKey {
+		return strconv.Quote(key) // attribute paths begin alike and must not be cut
+	}
 	return quote(key)
 }
 
 // unknownKey notes the fault of a key that a section does not have, with the
 // likeliest thing that was meant.
 func (l *loader) unknownKey(at, key string, section reflect.Type) {
-	if unavailable(at) {
-		l.fault(at, "the key is not available in this version", "remove it")
-		return
-	}
 	if len(l.faults) > manyFaults {
 		l.fault(at, "the key is unknown", "remove it")
 		return

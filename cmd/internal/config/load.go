@@ -48,6 +48,7 @@ func LoadBytes(path string, data []byte, lookup func(string) (string, bool)) (*C
 		places: map[string]place{},
 		broken: map[string]bool{},
 		opaque: map[string]bool{},
+		texts:  map[string]textPlace{},
 		inputs: []Input{{Path: path, Sum: sha256.Sum256(data)}},
 	}
 	l.cfg.setDefaults()
@@ -56,12 +57,13 @@ func LoadBytes(path string, data []byte, lookup func(string) (string, bool)) (*C
 		l.check()
 	}
 	if len(l.faults) > 0 {
-		l.faults.sort()
+		l.faults.Sort()
 		return nil, l.faults
 	}
-	l.warnings.sort()
+	l.warnings.Sort()
 	l.cfg.File, l.cfg.Warnings = path, l.warnings
-	l.cfg.inputs, l.cfg.places = l.inputs, l.places
+	l.cfg.inputs, l.cfg.places, l.cfg.texts = l.inputs, l.places, l.texts
+	l.cfg.lines = strings.Split(string(bytes.TrimPrefix(data, []byte("\uFEFF"))), "\n")
 	return l.cfg, nil
 }
 
@@ -118,10 +120,11 @@ type loader struct {
 	faults   Faults
 	warnings Faults
 	inputs   []Input
-	places   map[string]place // :: path of a setting -> where it stands
-	broken   map[string]bool  // :: path of a setting that has a fault
-	opaque   map[string]bool  // :: path of a setting that could not be decoded at all
-	visited  int              // nodes decoded, aliases counted at each use
+	places   map[string]place     // :: path of a setting -> where it stands
+	broken   map[string]bool      // :: path of a setting that has a fault
+	opaque   map[string]bool      // :: path of a setting that could not be decoded at all
+	texts    map[string]textPlace // :: path of a setting -> where its text stands
+	visited  int                  // nodes decoded, aliases counted at each use
 }
 
 // fault notes a fault of the setting at path. Only the first of a setting

@@ -25,7 +25,7 @@ func (f *HashedFile) setPath(to Path) { f.Path = to }
 func isScalar(p any) bool {
 	switch p.(type) {
 	case *string, *bool, *int, *float64, *time.Duration, *slog.Level, *netip.Prefix,
-		*Listen, *Digest, *Cloud, *Nested, *Scope, *Guests, *GroupType, *Expression, *LogFormat, *Limit, *Range, located:
+		*Listen, *Digest, *Cloud, *Nested, *Scope, *Guests, *GroupType, *Expression, *Preset, *ResourceName, *AttributeType, *LogFormat, *Limit, *Range, located:
 		return true
 	}
 	return false
@@ -87,6 +87,12 @@ func (l *loader) parseScalar(text string, p any) *problem {
 		return into(p, parseOneOf(groupTypes...), text)
 	case *Expression:
 		*p = Expression(text)
+	case *Preset:
+		return into(p, parseOneOf(PresetEntraDefault, PresetOkta, PresetSailPoint), text)
+	case *ResourceName:
+		return into(p, parseOneOf(ResourceUser, ResourceGroup), text)
+	case *AttributeType:
+		return into(p, parseOneOf(TypeString, TypeBoolean, TypeInteger, TypeDecimal, TypeDateTime, TypeBinary, TypeReference, TypeComplex), text)
 	case *LogFormat:
 		return into(p, parseOneOf(FormatAuto, FormatText, FormatJSON), text)
 	case *Limit:

@@ -126,6 +126,11 @@ func (g *generator) section(v reflect.Value, path string) object {
 		slices.Sort(required)
 		s["required"] = required
 	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[ruled]()) {
+		rule := g.scalar(reflect.TypeFor[Expression](), path, "")
+		rule["description"] = "A SCIM attribute path, with the expression in CEL that gives its value."
+		s["additionalProperties"] = rule
+	}
 	g.exclusive(s, t)
 	maps.Copy(s, relations[t.Name()])
 	return s

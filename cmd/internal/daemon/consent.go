@@ -41,7 +41,7 @@ func ConsentApp(cfg *config.Config, index int, tenant, version string) (consent.
 // consentApp is ConsentApp with where a browser finds the administrator's
 // listener, which may have a port of its own.
 func consentApp(cfg *config.Config, index int, tenant, base, version string) (consent.App, error) {
-	mapper, err := mapping.New(mapping.Config{BaseURL: "https://scim.invalid/scim/v2"})
+	mapper, err := mapping.New(mappingConfig(cfg, index, "https://scim.invalid/scim/v2"))
 	if err != nil {
 		return consent.App{}, err
 	}

@@ -129,9 +129,9 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 		d.log.Warn("configuration", "warning", w.Error())
 	}
 	publicURL := d.publicURL(cfg)
-	mapper, err := mapping.New(mapping.Config{BaseURL: publicURL})
+	mappers, err := mappers(cfg, publicURL)
 	if err != nil {
-		return cfg.Fault("scim.public_url", err.Error(), "give the URL that clients call")
+		return err
 	}
 	gen := &generation{cfg: cfg}
 	if gen.tls, err = serverTLS(cfg.SCIM.TLS); err != nil {
@@ -142,14 +142,14 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	}
 	clients := d.clients(cfg)
 	gen.scim = scim.Config{
-		BaseURL: publicURL, View: d.view, Ready: d.complete, ViewByID: d.library.ByID, Schemas: mapper.Schemas(),
+		BaseURL: publicURL, View: d.view, Ready: d.complete, ViewByID: d.library.ByID, Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...),
 		Clients: clients, DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
 		PublicDiscovery: cfg.SCIM.PublicDiscovery, Key: d.key, Sessions: d.sessions, Log: d.log, Tracer: d.traces.Tracer("scimbridge/scim"),
 	}
 	if gen.handler, err = scim.New(gen.scim); err != nil {
 		return fmt.Errorf("making the endpoint: %w", err)
 	}
-	b := &build{d: d, cfg: cfg, mapper: mapper, shelf: shelf{publicURL, cfg.State.KeepGenerations}}
+	b := &build{d: d, cfg: cfg, mappers: mappers, shelf: shelf{publicURL, cfg.State.KeepGenerations}}
 	if err := b.sources(ctx); err != nil {
 		b.undo()
 		return err

@@ -94,9 +94,9 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	mapper, err := mapping.New(mapping.Config{BaseURL: cfg.SCIM.PublicURL})
+	mappers, err := mappers(cfg, cfg.SCIM.PublicURL)
 	if err != nil {
-		return nil, cfg.Fault("scim.public_url", err.Error(), "give the URL that clients call")
+		return nil, err
 	}
 	var library directory.Library
 	var pictures []*directory.Picture
@@ -124,7 +124,7 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 	}
 	report, err := rehearsal(ctx, scim.Config{
 		BaseURL: cfg.SCIM.PublicURL, View: func() (*directory.View, error) { return library.View(), nil }, ViewByID: library.ByID,
-		Schemas: mapper.Schemas(), Clients: clients, PublicDiscovery: cfg.SCIM.PublicDiscovery,
+		Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...), Clients: clients, PublicDiscovery: cfg.SCIM.PublicDiscovery,
 		DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
 	}, platform, client, limit)
 	if report != nil {

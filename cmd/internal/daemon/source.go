@@ -133,7 +133,7 @@ func picturesDir(cfg *config.Config) string {
 type build struct {
 	d       *Daemon
 	cfg     *config.Config
-	mapper  *mapping.Mapper
+	mappers []*mapping.Mapper // of the sources, in the order of the file
 	shelf   shelf
 	next    map[string]*source
 	opened  []*directory.Picture
@@ -169,7 +169,7 @@ func (b *build) sources(ctx context.Context) error {
 			return err
 		}
 		if s.client != nil {
-			s.mirror = mirror.New(mirrorConfig(b.cfg.Sources[i], s, b.mapper, b.d))
+			s.mirror = mirror.New(mirrorConfig(b.cfg.Sources[i], s, b.mappers[i], b.d))
 		}
 	}
 	return b.left()
@@ -243,7 +243,7 @@ func (b *build) picture(name string) (*directory.Picture, error) {
 // runs where nothing of it changes.
 func (b *build) source(ctx context.Context, index int) (*source, error) {
 	sc := b.cfg.Sources[index]
-	fingerprint := b.mapper.Fingerprint()
+	fingerprint := b.mappers[index].Fingerprint()
 	old := b.d.sources[sc.Name]
 	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == fingerprint && old.shelf == b.shelf && old.state != stateConsent && len(old.lacking) == 0 {
 		return old, nil
@@ -268,7 +268,7 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 		s.state = stateConsent
 	default:
 		s.tenant = tenant
-		if s.client, err = b.d.graphClient(b.cfg, index, tenant, b.mapper); err != nil {
+		if s.client, err = b.d.graphClient(b.cfg, index, tenant, b.mappers[index]); err != nil {
 			return nil, err
 		}
 		if sc.Groups.Enabled && !state.LastFull[store.User].IsZero() && state.LastFull[store.Group].IsZero() {

@@ -185,7 +185,7 @@ func plain(err error) error {
 
 // Nearest gives the name that was probably meant, or "".
 func Nearest(name string, names []string) string {
-	best, distance := "", max(1, len(name)/3)+1
+	best, distance := "", max(1, (len(name)+1)/3)+1
 	for _, n := range names {
 		if strings.EqualFold(n, name) {
 			return n
