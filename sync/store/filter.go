@@ -1,6 +1,9 @@
 package store
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"strings"
+)
 
 // A filter says of most keys that were never added that they were not: a Bloom
 // filter with four probes and two bytes for each key. A first round asks it
@@ -55,11 +58,46 @@ func probes(hash uint64) func(func(uint64) bool) {
 	}
 }
 
-// A seen is the filter over the ids and memberships of one round.
+// A seen is what a first round knows of what it wrote, so that it need not ask
+// the tables: they hold nothing else of the source.
 type seen struct {
-	seed       maphash.Seed
-	ids, edges filter
+	seed    maphash.Seed
+	edges   filter
+	ids     numbers
+	objects [2]marks // by kind code, the numbers of the ids that are objects
 }
 
-func (s *seen) hashID(id string) uint64 { return maphash.String(s.seed, id) }
+func newSeen() *seen {
+	return &seen{seed: maphash.MakeSeed(), ids: numbers{guids: make(map[[16]byte]uint32), others: make(map[string]int64)}}
+}
+
+// hasObject says whether the slot has a row.
+func (s *seen) hasObject(slot int64) bool {
+	return s.objects[slot>>32&(1<<kindBits-1)].has(slot & (1<<refBits - 1))
+}
+
+// numbers has the number of each id, in some thirty bytes for one that is a
+// GUID, as nearly all are, and with nothing for the garbage collector to follow.
+type numbers struct {
+	guids  map[[16]byte]uint32
+	others map[string]int64
+}
+
+func (m *numbers) add(id string, n int64) {
+	if guid, ok := packGUID(id); ok {
+		m.guids[guid] = uint32(n)
+	} else {
+		m.others[strings.Clone(id)] = n
+	}
+}
+
+func (m *numbers) find(id string) (n int64, ok bool) {
+	if guid, isGUID := packGUID(id); isGUID {
+		small, ok := m.guids[guid]
+		return int64(small), ok
+	}
+	n, ok = m.others[id]
+	return n, ok
+}
+
 func (s *seen) hashEdge(at ends) uint64 { return maphash.Comparable(s.seed, at) }

@@ -51,6 +51,9 @@ func (r *round) row(slot int64) (*stagedObject, uint64, error) {
 	if o := r.stage.objects[slot]; o != nil {
 		return o, r.number, nil
 	}
+	if r.seen != nil && !r.seen.hasObject(slot) {
+		return nil, 0, nil
+	}
 	for _, schema := range r.schemas() {
 		var o stagedObject
 		var round uint64
@@ -82,7 +85,7 @@ const (
 // that a full read of what did not change copies nothing out of it, and mostly
 // in one query.
 func (r *round) match(code int64, id string, properties []byte) (n int64, how int, err error) {
-	if _, known := r.stage.known[id]; !known && r.written && !r.spilled && !r.isNew(id) {
+	if _, known := r.stage.known[id]; !known && r.written && !r.spilled && r.seen == nil {
 		refs := refSpan(r.source)
 		var ref int64
 		found, err := r.one(`SELECT i.ref, coalesce((SELECT CASE WHEN o.removed_at IS NULL THEN o.properties = ?1 ELSE 2 END
@@ -115,6 +118,9 @@ func (r *round) compare(slot int64, properties []byte) (how int, err error) {
 		}
 		return differs, nil
 	}
+	if r.seen != nil && !r.seen.hasObject(slot) {
+		return absent, nil
+	}
 	for _, schema := range r.schemas() {
 		found, err := r.one("SELECT CASE WHEN removed_at IS NULL THEN properties = ? ELSE 2 END FROM "+schema+".objects WHERE slot = ?",
 			[]any{properties, slot}, &how)
@@ -141,6 +147,9 @@ func (r *round) Put(kind Kind, id string, properties []byte) (changed bool, err 
 	}
 	slot := r.slot(code, n)
 	r.reads[code].see(n)
+	if r.seen != nil {
+		r.seen.objects[code].set(n)
+	}
 	if how == same {
 		return false, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -22,7 +21,8 @@ import (
 //     takes it in one transaction.
 //
 // Memory is thus bounded by the stage and SQLite's caches, but for a bit for each
-// object and membership during a full read, and some four bytes in a first round.
+// object and membership during a full read, and in a first round some thirty
+// bytes for each object and two for each membership.
 type round struct {
 	db     *DB
 	ctx    context.Context
@@ -40,7 +40,7 @@ type round struct {
 	stage   stage
 	spilled bool  // the temp schema holds a part
 	written bool  // the tables hold something of the source
-	seen    *seen // in a first round: what was written
+	seen    *seen // in a first round: what there is; nil in others
 
 	nextN, nextM  int64
 	users, groups int // change in the number of those present
@@ -125,7 +125,7 @@ func (r *round) load() error {
 	}
 	r.source, r.number, r.first = number, src.Round+1, src.Round == 0
 	if r.first {
-		r.seen = &seen{seed: maphash.MakeSeed()}
+		r.seen = newSeen()
 		if err := r.db.sweep(r.ctx, r.conn, number); err != nil {
 			return err
 		}

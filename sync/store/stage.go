@@ -83,11 +83,8 @@ func (r *round) flush(schema string) error {
 	return nil
 }
 
-// addSeen tells the filters of a first round what the stage wrote.
+// addSeen tells the filter of a first round what the stage wrote.
 func (r *round) addSeen() {
-	for _, staged := range r.stage.ids {
-		r.seen.ids.add(r.seen.hashID(staged.id))
-	}
 	for at := range r.stage.edges {
 		r.seen.edges.add(r.seen.hashEdge(at))
 	}
@@ -171,11 +168,12 @@ func (r *round) schemas() []string {
 
 // lookup gives the number of an id that is known to the source.
 func (r *round) lookup(id string) (n int64, known bool, err error) {
+	if r.seen != nil {
+		n, known = r.seen.ids.find(id)
+		return n, known, nil
+	}
 	if n, ok := r.stage.known[id]; ok {
 		return n, true, nil
-	}
-	if r.isNew(id) {
-		return 0, false, nil
 	}
 	refs := refSpan(r.source)
 	for _, schema := range r.schemas() {
@@ -191,11 +189,6 @@ func (r *round) lookup(id string) (n int64, known bool, err error) {
 		}
 	}
 	return 0, false, nil
-}
-
-// isNew says of most ids that are not in the tables that they are not.
-func (r *round) isNew(id string) bool {
-	return r.seen != nil && !r.seen.ids.mayHave(r.seen.hashID(id))
 }
 
 // remember keeps the number of an id. When there are too many it forgets the
@@ -221,7 +214,11 @@ func (r *round) refer(id string) (n int64, fresh bool, err error) {
 	}
 	r.nextN++
 	r.stage.ids = append(r.stage.ids, stagedID{n, id})
-	r.stage.remember(id, n)
+	if r.seen != nil {
+		r.seen.ids.add(id, n)
+	} else {
+		r.stage.remember(id, n)
+	}
 	r.stage.size += 150 + len(id)
 	return n, true, nil
 }
