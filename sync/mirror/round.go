@@ -321,20 +321,34 @@ func merge(stored []byte, id string, properties []graph.Property) ([]byte, error
 		}
 		slices.SortFunc(properties, func(a, b graph.Property) int { return strings.Compare(a.Name, b.Name) })
 	}
-	quotedID, err := json.Marshal(id)
+	size := len(`{"id":""}`) + len(id)
+	for _, p := range properties {
+		size += len(p.Name) + len(`,"":`) + len(p.Value)
+	}
+	b, err := appendName(append(make([]byte, 0, size), `{"id":`...), id)
 	if err != nil {
 		return nil, err
 	}
-	b := append([]byte(`{"id":`), quotedID...)
 	for _, p := range properties {
 		if bytes.Equal(p.Value, []byte("null")) {
 			continue
 		}
-		name, err := json.Marshal(p.Name)
-		if err != nil {
+		if b, err = appendName(append(b, ','), p.Name); err != nil {
 			return nil, err
 		}
-		b = append(append(append(append(b, ','), name...), ':'), p.Value...)
+		b = append(append(b, ':'), p.Value...)
 	}
 	return append(b, '}'), nil
+}
+
+// appendName appends a string as JSON. Names and ids are mostly letters and
+// digits, which stand for themselves.
+func appendName(b []byte, s string) ([]byte, error) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || strings.IndexByte("\"\\<>&", c) >= 0 {
+			quoted, err := json.Marshal(s)
+			return append(b, quoted...), err
+		}
+	}
+	return append(append(append(b, '"'), s...), '"'), nil
 }
