@@ -19,10 +19,12 @@ type Draft struct {
 	// resource is rendered again then, and changes.
 	rebase bool
 
-	entries []entry
-	byID    map[string]int32 // id -> entry
-	byRef   map[ref]int32    // ref -> entry
-	bodies  spool
+	entries  []entry
+	byID     map[string]int32 // id -> entry
+	byRef    map[ref]int32    // ref of a resource that was known before -> entry
+	firstSeq uint32           // of the new ones
+	fresh    []int32          // sequence number of a new one less firstSeq -> entry
+	bodies   spool
 
 	ops     map[ref][]memberOp // group -> its changes of membership, in order
 	pending []pendingOp        // those that name a resource not known yet
@@ -67,7 +69,7 @@ type pendingOp struct {
 
 func newDraft(p *Picture, base *Snapshot, nextSeq uint32) *Draft {
 	return &Draft{
-		picture: p, base: base, nextSeq: nextSeq,
+		picture: p, base: base, nextSeq: nextSeq, firstSeq: nextSeq,
 		byID: make(map[string]int32), byRef: make(map[ref]int32),
 		ops: make(map[ref][]memberOp),
 	}
@@ -102,12 +104,14 @@ func (d *Draft) Put(rec Record) error {
 		return errors.New("putting a resource: the source has used up its sequence numbers; start it with a new state directory")
 	default:
 		e.ref = makeRef(d.nextSeq, rec.Type)
-		d.nextSeq++
 	}
 	e.fill(&rec)
 	var err error
 	if e.off, err = d.bodies.add(rec.Body); err != nil {
 		return fmt.Errorf("keeping a body: %w", err)
+	}
+	if e.ref.seq() == d.nextSeq {
+		d.nextSeq++
 	}
 	d.set(rec.ID, e)
 	return nil
@@ -200,8 +204,13 @@ func (d *Draft) set(id string, e entry) {
 		d.entries[i] = e
 		return
 	}
-	d.byID[id] = int32(len(d.entries))
-	d.byRef[e.ref] = int32(len(d.entries))
+	i := int32(len(d.entries))
+	d.byID[strings.Clone(id)] = i // it may be a part of all that there is on her
+	if seq := e.ref.seq(); seq >= d.firstSeq {
+		d.fresh = append(d.fresh, i) // they are numbered one after the other
+	} else {
+		d.byRef[e.ref] = i
+	}
 	d.entries = append(d.entries, e)
 }
 
@@ -249,10 +258,14 @@ func (d *Draft) resolve(id string) (ref, bool) {
 
 // entry gives what the draft has on a resource, or nil.
 func (d *Draft) entry(r ref) *entry {
-	if i, ok := d.byRef[r]; ok {
-		return &d.entries[i]
+	i, ok := d.byRef[r]
+	if seq := r.seq(); seq >= d.firstSeq && int(seq-d.firstSeq) < len(d.fresh) {
+		i, ok = d.fresh[seq-d.firstSeq], true
 	}
-	return nil
+	if !ok || d.entries[i].ref != r {
+		return nil
+	}
+	return &d.entries[i]
 }
 
 // Discard drops the draft and what it wrote.

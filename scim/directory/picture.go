@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -32,8 +33,19 @@ type Options struct {
 	// current one before fewer are kept; 0 means no more than four times what
 	// the current one takes, and at least 64 MiB.
 	KeepBytes int64
+	// NewDeflater makes what compresses the list pages (RFC 1951); nil is the
+	// standard library's.
+	NewDeflater func() Deflater
 	// Log takes what goes wrong with stored files; nil discards.
 	Log *slog.Logger
+}
+
+// A Deflater compresses to the writer that it was last reset to, as
+// [compress/flate.Writer] does.
+type Deflater interface {
+	io.Writer
+	Flush() error
+	Reset(io.Writer)
 }
 
 // A Picture is the durable form of one source's directory: its published
@@ -94,6 +106,9 @@ func Open(opts Options) (*Picture, error) {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	p.opts.Keep = max(1, opts.Keep)
+	if opts.NewDeflater == nil {
+		p.opts.NewDeflater = standardDeflater
+	}
 	if strings.ContainsAny(opts.BaseURL, "\"\\") {
 		return nil, fmt.Errorf("opening the picture of %s: the base URL %q holds a quotation mark or backslash", opts.Source, opts.BaseURL)
 	}
@@ -256,7 +271,11 @@ func (p *Picture) newSegment() (*segmentWriter, error) {
 	id := p.manifest.NextSegment
 	p.manifest.NextSegment++
 	p.unpublished[id] = true
-	return newSegmentWriter(&p.disk, p.segmentPath(id), id)
+	w, err := newSegmentWriter(&p.disk, p.segmentPath(id), id)
+	if err == nil {
+		w.deflater = p.opts.NewDeflater
+	}
+	return w, err
 }
 
 func (p *Picture) nextGeneration() uint64 {

@@ -40,6 +40,7 @@ func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, er
 		return nil, fmt.Errorf("reading the draft back: %w", err)
 	}
 	s.settle()
+	s.byID = nil // all that is named by an id is known; a first draft's are many
 	seg, err := s.write()
 	if err != nil {
 		return nil, err

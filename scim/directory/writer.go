@@ -21,8 +21,10 @@ type segmentWriter struct {
 	w    *bufio.Writer
 	off  uint64 // of the next body byte, in the body section
 	base bool   // the segment is the base: bodies are packed too
-	crc  uint32 // of the body so far
-	err  error  // the first failure; later writes do nothing
+	// deflater makes what packs them.
+	deflater func() Deflater
+	crc      uint32 // of the body so far
+	err      error  // the first failure; later writes do nothing
 
 	rows      [NumTypes][]rowRecord
 	links     []ref
