@@ -19,7 +19,6 @@ const (
 	// packRows is how many rows make a block. The page sizes that importers ask
 	// for are multiples of it.
 	packRows = 25
-	// packLevel costs about a quarter more time than the fastest level, once,
 	// packLevel is the standard library's where no other deflater is given: it
 	// costs about a quarter more time than the fastest, once, and saves an eighth
 	// of what is sent each time.
