@@ -36,7 +36,8 @@ type Change struct {
 	Type string `json:"type"` // User or Group
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	// Why says in plain words why a resource is lost, where it is.
+	// Why says in plain words why a resource is lost, where it is, or what else
+	// speaks against the change.
 	Why string `json:"why,omitempty"`
 	// Attributes are those that change, of a resource that stays.
 	Attributes []AttributeChange `json:"attributes,omitempty"`
@@ -52,15 +53,17 @@ type AttributeChange struct {
 	Removed []string        `json:"removed,omitempty"`
 }
 
-// describe makes a Diff of what the directory tells.
-func (m *Mirror) describe(ctx context.Context, before, after *directory.Snapshot, d *directory.Diff, list int) (*Diff, error) {
+// describe makes a Diff of what the directory tells. What a verdict speaks
+// against comes first.
+func (m *Mirror) describe(ctx context.Context, before, after *directory.Snapshot, d *directory.Diff, v Verdict, list int) (*Diff, error) {
 	diff := &Diff{Source: m.cfg.Name, To: after.Generation(), Users: d.Counts[directory.User], Groups: d.Counts[directory.Group]}
 	if before != nil {
 		diff.From = before.Generation()
 	}
-	for _, losses := range []bool{true, false} {
+	clashes := v.clashes(m.cfg.Name)
+	for _, first := range []bool{true, false} {
 		for c := range d.Changes() {
-			if lost(c.Kind) != losses {
+			if clash := clashes[shown(c).ID()]; (lost(c.Kind) || clash != "") != first {
 				continue
 			}
 			if list > 0 && len(diff.Changes) == list {
@@ -71,6 +74,9 @@ func (m *Mirror) describe(ctx context.Context, before, after *directory.Snapshot
 			if err != nil {
 				return nil, err
 			}
+			if change.Why == "" {
+				change.Why = clashes[change.ID]
+			}
 			diff.Changes = append(diff.Changes, change)
 		}
 	}
@@ -78,12 +84,8 @@ func (m *Mirror) describe(ctx context.Context, before, after *directory.Snapshot
 }
 
 func (m *Mirror) describeChange(ctx context.Context, c directory.ResourceChange) (Change, error) {
-	gone := c.Kind == directory.Removed || c.Kind == directory.Purged
-	shown := c.After
-	if gone {
-		shown = c.Before
-	}
-	change := Change{Kind: c.Kind.String(), Type: c.Type.String(), ID: shown.ID(), Name: name(shown)}
+	gone, r := gone(c), shown(c)
+	change := Change{Kind: c.Kind.String(), Type: c.Type.String(), ID: r.ID(), Name: name(r)}
 	var err error
 	if lost(c.Kind) {
 		if change.Why, err = m.why(ctx, c); err != nil {
@@ -94,6 +96,18 @@ func (m *Mirror) describeChange(ctx context.Context, c directory.ResourceChange)
 		change.Attributes, err = attributeChanges(c.Before, c.After)
 	}
 	return change, err
+}
+
+func gone(c directory.ResourceChange) bool {
+	return c.Kind == directory.Removed || c.Kind == directory.Purged
+}
+
+// shown is the form of a resource that tells who it is.
+func shown(c directory.ResourceChange) directory.Resource {
+	if gone(c) {
+		return c.Before
+	}
+	return c.After
 }
 
 // name is what people know a resource by.

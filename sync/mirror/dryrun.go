@@ -52,6 +52,6 @@ func (m *Mirror) preview(ctx context.Context, list int, report *Report) error {
 	default:
 		report.Outcome = Published
 	}
-	report.Diff, err = m.describe(ctx, current, sealed, sealed.Diff(), list)
+	report.Diff, err = m.describe(ctx, current, sealed, sealed.Diff(), report.Verdict, list)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"scimbridge/scim/directory"
+	"scimbridge/sync/store"
 )
 
 // generation gives a kept generation, 0 meaning the current one.
@@ -37,7 +38,7 @@ func (m *Mirror) Diff(ctx context.Context, from, to uint64, list int) (*Diff, er
 	if err != nil {
 		return nil, err
 	}
-	return m.describe(ctx, before, after, directory.Compare(before, after), list)
+	return m.describe(ctx, before, after, directory.Compare(before, after), Verdict{}, list)
 }
 
 // HeldDiff says what approving the held round would change, resource by
@@ -48,7 +49,8 @@ func (m *Mirror) HeldDiff(ctx context.Context, list int) (*Diff, error) {
 	if held == nil {
 		return nil, nil
 	}
-	return m.describe(ctx, m.cfg.Picture.Current(), held, held.Diff(), list)
+	state := store.Source{Held: m.Status().Held}
+	return m.describe(ctx, m.cfg.Picture.Current(), held, held.Diff(), heldVerdict(state), list)
 }
 
 // Rollback serves again what a kept generation held, as a new one: what changes

@@ -52,11 +52,17 @@ type Verdict struct {
 	// Digest stands for what is spoken against: who would be lost, and what
 	// else is wrong. It is the same for as long as that is.
 	Digest string `json:"digest,omitempty"`
+
+	// NewNamesakes counts the userNames that the snapshot gives a further owner,
+	// and Namesakes are the first of them. They are told whether or not a rule
+	// speaks against them.
+	NewNamesakes int        `json:"newNamesakes,omitempty"`
+	Namesakes    []Namesake `json:"namesakes,omitempty"`
 }
 
 // A Reason is one thing that speaks against publishing.
 type Reason struct {
-	// Rule is the rule's name: safeguard, empty, or assert.
+	// Rule is the rule's name: safeguard, empty, assert, or user_name.
 	Rule string `json:"rule"`
 	// Text says in plain words what would happen, with numbers.
 	Text string `json:"text"`
@@ -97,17 +103,21 @@ func (m *Mirror) judge(ctx context.Context, current, sealed *directory.Snapshot)
 			v.Reasons = append(v.Reasons, Reason{Rule: "assert", Text: text})
 		}
 	}
+	m.judgeNames(current, sealed, &v)
 	if !v.OK() {
-		v.Digest = digest(v.Reasons, sealed.Diff())
+		v.Digest = digest(&v, sealed.Diff())
 	}
 	return v, nil
 }
 
 // digest sums up reasons and losses.
-func digest(reasons []Reason, diff *directory.Diff) string {
+func digest(v *Verdict, diff *directory.Diff) string {
 	h := sha256.New()
-	for _, r := range reasons {
+	for _, r := range v.Reasons {
 		fmt.Fprintf(h, "%q %q\n", r.Rule, r.Text)
+		if r.Rule == "user_name" {
+			fmt.Fprintf(h, "%v\n", v.Namesakes)
+		}
 	}
 	for c := range diff.Changes() {
 		if lost(c.Kind) {

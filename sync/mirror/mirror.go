@@ -69,6 +69,9 @@ type Config struct {
 	Guard Guard
 	// Assertions are checked on every snapshot before it is published.
 	Assertions []Assertion
+	// Names says what becomes of rounds by which two people would have one
+	// userName.
+	Names NameRule
 
 	// Tracer makes a span of each round; nil: none.
 	Tracer trace.Tracer

@@ -41,6 +41,7 @@ func (m *Mirror) publish(ctx context.Context, report *Report) error {
 	if err := m.cfg.Picture.Publish(sealed); err != nil {
 		return err
 	}
+	m.tellNamesakes(&verdict)
 	report.Outcome = Published
 	if sealed.Diff().Empty() && current != nil {
 		report.Outcome = Unchanged

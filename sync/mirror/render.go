@@ -84,13 +84,16 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 	if err := r.objects(ctx, store.Group, since, state.Groups); err != nil {
 		return err
 	}
-	if err := r.memberships(edgesSince); err != nil || r.current == nil {
+	if err := r.memberships(edgesSince); err != nil {
 		return err
 	}
-	r.expire()
+	if r.current != nil {
+		r.expire()
+	}
 	if r.foreign {
 		r.dropStrangers()
 	}
+	r.yield()
 	return nil
 }
 

@@ -92,7 +92,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.picture, err = directory.Open(directory.Options{
-		Dir: filepath.Join(w.dir, "picture"), Source: "contoso", BaseURL: baseURL, Keep: 5, Log: w.cfg.Log,
+		Dir: filepath.Join(w.dir, "picture"), Source: w.cfg.Name, BaseURL: baseURL, Keep: 5, Log: w.cfg.Log,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -156,7 +156,7 @@ func (g *game) begin() error {
 	if err := g.connect(); err != nil {
 		return err
 	}
-	g.model = model{tenant: g.tenant, mapper: g.cfg.Mapper}
+	g.model = model{tenant: g.tenant, mapper: g.cfg.Mapper, names: make(map[string]map[string]bool)}
 	g.dir = filepath.Join(g.opts.Dir, "0")
 	if err := g.open(); err != nil {
 		return err

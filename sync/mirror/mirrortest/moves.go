@@ -130,8 +130,15 @@ func (g *game) explain(before, now picture, outcome mirror.Outcome) error {
 	return nil
 }
 
-// followedBy checks the rules of order, lastModified and version.
+// followedBy checks the rules of order, lastModified and version, and that
+// nobody who went has the name of somebody who is there.
 func (p picture) followedBy(now picture) error {
+	names := now.state.attachedNames()
+	for id, r := range now.state {
+		if r.detached && names[r.userName()] {
+			return fmt.Errorf("user %s went, and has the userName of somebody who is there", id)
+		}
+	}
 	for t := range directory.Type(directory.NumTypes) {
 		old := slices.DeleteFunc(slices.Clone(p.order[t]), func(id string) bool { _, ok := now.state[id]; return !ok })
 		if len(now.order[t]) < len(old) || !slices.Equal(now.order[t][:len(old)], old) {
@@ -142,12 +149,12 @@ func (p picture) followedBy(now picture) error {
 		was, known := p.state[id]
 		switch {
 		case !known:
-		case was == r && (now.modified[id] != p.modified[id] || now.version[id] != p.version[id]):
+		case was.same(r) && (now.modified[id] != p.modified[id] || now.version[id] != p.version[id]):
 			return fmt.Errorf("%s %s is the same and has lastModified %s, which was %s, and version %s, which was %s",
 				r.typ, id, now.modified[id], p.modified[id], now.version[id], p.version[id])
-		case was != r && !now.modified[id].After(p.modified[id]):
+		case !was.same(r) && !now.modified[id].After(p.modified[id]):
 			return fmt.Errorf("%s %s changed and its lastModified did not", r.typ, id)
-		case was != r && was.head+was.links != r.head+r.links && now.version[id] == p.version[id]:
+		case !was.same(r) && was.head+was.links != r.head+r.links && now.version[id] == p.version[id]:
 			return fmt.Errorf("%s %s changed and its version did not", r.typ, id)
 		}
 	}

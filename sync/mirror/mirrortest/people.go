@@ -49,8 +49,12 @@ func (p *people) liveGroup() string {
 func (p *people) addUser() {
 	p.n++
 	name := fmt.Sprintf("user%d", p.n)
+	principal := name + "@contoso.example"
+	if free := p.freeName(); free != "" && p.rand.IntN(3) == 0 {
+		principal = free
+	}
 	props := map[string]any{
-		"userPrincipalName": name + "@contoso.example", "displayName": name, "accountEnabled": p.rand.IntN(8) > 0, "userType": "Member",
+		"userPrincipalName": principal, "displayName": name, "accountEnabled": p.rand.IntN(8) > 0, "userType": "Member",
 	}
 	if p.rand.IntN(6) == 0 {
 		props["userType"] = "Guest"
@@ -59,6 +63,22 @@ func (p *people) addUser() {
 		props["mail"] = name + "@mail.example"
 	}
 	p.users = append(p.users, p.tenant.SetUser(props))
+}
+
+// freeName gives the name of somebody who is gone for good, or "".
+func (p *people) freeName() string {
+	id := p.pick(p.users)
+	gone, ok := p.tenant.User(id)
+	if !ok || gone.Removed != "deleted" {
+		return ""
+	}
+	name := gone.Text("userPrincipalName")
+	for u := range p.tenant.Users() {
+		if u.Text("userPrincipalName") == name {
+			return ""
+		}
+	}
+	return name
 }
 
 func (p *people) addGroup() {

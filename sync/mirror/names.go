@@ -1,0 +1,177 @@
+package mirror
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"scimbridge/scim/directory"
+)
+
+// A userName is unique in the whole endpoint, without regard to case (RFC 7643
+// §4.1.1). Within a tenant Entra sees to that for userPrincipalNames; it can't
+// for several tenants, for names that a mapping makes of something else, and for
+// people who are gone and kept inactive for a while. The rules are:
+//
+//  1. A removed user gives her name up: as soon as it is the name of somebody
+//     who is in the directory she goes for good. She was inactive already, or
+//     turns it with that round, and then counts as lost like everybody.
+//  2. Of people who are in the directory nobody is left out and nobody's name is
+//     touched, whatever another source does: all are served under their own ids.
+//     That is told in log, status, metrics and on the page.
+//  3. Where [NameRule.Hold] says so, a round by which two people would newly have
+//     one name is held until it is approved, for a platform that matches by
+//     userName could give the one the other's account. Only the source that
+//     brings the second one waits, and only for as long as there are two.
+
+// A NameRule says what becomes of rounds by which two people would have one
+// userName.
+type NameRule struct {
+	// Hold says whether they are held; nil: they are not.
+	Hold func() bool
+	// Others gives what the other sources serve; nil: nothing.
+	Others func() []*directory.Snapshot
+}
+
+func (n NameRule) hold() bool { return n.Hold != nil && n.Hold() }
+
+func (n NameRule) others() []*directory.Snapshot {
+	if n.Others == nil {
+		return nil
+	}
+	return n.Others()
+}
+
+// yield has the removed users give up names that others have now.
+func (r *renderer) yield() {
+	if ids := r.draft.Yield(); len(ids) > 0 {
+		r.m.log.Warn("removed users go at once, since their userName has another owner now", "users", len(ids), "examples", ids[:min(len(ids), maxExamples)])
+	}
+}
+
+// A Namesake is a userName with more than one owner.
+type Namesake struct {
+	UserName string  `json:"userName"`
+	Owners   []Owner `json:"owners"`
+}
+
+// An Owner is a user with the name, and where she comes from.
+type Owner struct {
+	Source string `json:"source"`
+	ID     string `json:"id"`
+	Active bool   `json:"active"`
+}
+
+// maxNamesakes is how many are remembered by name.
+const maxNamesakes = 100
+
+// Namesakes gives the userNames in a view that have more than one owner, in list
+// order: up to limit of them, and how many there are.
+func Namesakes(view *directory.View, limit int) (named []Namesake, total int) {
+	return namesakes(view, view.Namesakes(), limit)
+}
+
+func namesakes(view *directory.View, all [][]int, limit int) (named []Namesake, total int) {
+	for _, positions := range all[:min(len(all), limit)] {
+		n := Namesake{UserName: userName(view.At(directory.User, positions[0]))}
+		for _, i := range positions {
+			r := view.At(directory.User, i)
+			n.Owners = append(n.Owners, Owner{r.Source(), r.ID(), r.Active()})
+		}
+		named = append(named, n)
+	}
+	return named, len(all)
+}
+
+// newNamesakes finds the userNames that a sealed snapshot gives a further owner.
+func (m *Mirror) newNamesakes(current, sealed *directory.Snapshot) (named []Namesake, total int) {
+	view := directory.NewView(append([]*directory.Snapshot{sealed}, m.cfg.Names.others()...)...)
+	if current != nil {
+		return namesakes(view, changedNamesakes(view, sealed), maxNamesakes)
+	}
+	own := func(i int) bool { return i < sealed.Len(directory.User) }
+	all := slices.DeleteFunc(view.Namesakes(), func(positions []int) bool { return !slices.ContainsFunc(positions, own) })
+	return namesakes(view, all, maxNamesakes)
+}
+
+// changedNamesakes looks at those whose name is new only.
+func changedNamesakes(view *directory.View, sealed *directory.Snapshot) (all [][]int) {
+	seen := make(map[string]bool)
+	for c := range sealed.Diff().Changes() {
+		if c.Type != directory.User || gone(c) {
+			continue
+		}
+		name := userName(c.After)
+		key := directory.Fold(name)
+		if name == "" || seen[key] || c.Kind != directory.Added && directory.Fold(userName(c.Before)) == key {
+			continue
+		}
+		seen[key] = true
+		owners := slices.DeleteFunc(view.Find(directory.User, directory.ByUserName, name), func(i int) bool {
+			return !view.At(directory.User, i).HasText("userName", name)
+		})
+		if len(owners) > 1 {
+			all = append(all, owners)
+		}
+	}
+	return all
+}
+
+func userName(r directory.Resource) (name string) {
+	_ = json.Unmarshal(r.Attribute("userName"), &name) // we have written it
+	return name
+}
+
+// judgeNames finds the new namesakes, and speaks against them where that is the
+// rule.
+func (m *Mirror) judgeNames(current, sealed *directory.Snapshot, v *Verdict) {
+	v.Namesakes, v.NewNamesakes = m.newNamesakes(current, sealed)
+	if v.NewNamesakes == 0 || !m.cfg.Names.hold() {
+		return
+	}
+	text := fmt.Sprintf("%d userNames would have more than one owner", v.NewNamesakes)
+	if v.NewNamesakes == 1 {
+		text = "a userName would have more than one owner"
+	}
+	v.Reasons = append(v.Reasons, Reason{Rule: "user_name", Text: text, Examples: v.owners()})
+}
+
+// owners gives some of the namesakes' ids.
+func (v *Verdict) owners() (ids []string) {
+	for _, n := range v.Namesakes {
+		for _, o := range n.Owners {
+			if ids = append(ids, o.ID); len(ids) == maxExamples {
+				return ids
+			}
+		}
+	}
+	return ids
+}
+
+// tellNamesakes logs what a publication brought.
+func (m *Mirror) tellNamesakes(v *Verdict) {
+	if v.NewNamesakes > 0 {
+		m.log.Error("userNames have more than one owner; all are served", "names", v.NewNamesakes, "examples", v.owners(),
+			"mend", "rename one of the two, or map userName so that it is unique over all sources")
+	}
+}
+
+// clashes says of a source's resources, by id, who else has their userName.
+func (v *Verdict) clashes(source string) map[string]string {
+	clashes := make(map[string]string)
+	for _, n := range v.Namesakes {
+		for _, own := range n.Owners {
+			var others []string
+			for _, o := range n.Owners {
+				if o != own {
+					others = append(others, o.ID+" of source "+o.Source)
+				}
+			}
+			if own.Source == source {
+				clashes[own.ID] = "its userName is also that of " + strings.Join(others, ", ")
+			}
+		}
+	}
+	return clashes
+}
