@@ -194,6 +194,65 @@ func TestThreeTenants(t *testing.T) {
 			t.Errorf("another's cursor: %d %s", status, text)
 		}
 	})
+	t.Run("two people with one userName are both served, and it is told", func(t *testing.T) {
+		mine := contoso.SetUser(map[string]any{"displayName": "Twin", "userPrincipalName": "twin@contoso.example", "accountEnabled": true})
+		other := fabrikam.SetUser(map[string]any{"displayName": "Twin", "userPrincipalName": "Twin@contoso.example", "accountEnabled": true})
+		for _, source := range []string{"contoso", "fabrikam"} {
+			if got := b.sync(source); got != "published" {
+				t.Fatalf("%s's round: %s", source, got)
+			}
+			users[source]++
+		}
+		for name, c := range map[string]struct {
+			client limited
+			want   int
+		}{"importer": {all, 2}, "fab": {fab, 1}, "two": {two, 1}} {
+			if got := c.client.total("Users", `userName eq "TWIN@contoso.example"`); got != c.want {
+				t.Errorf("%s finds %d of the name, want %d", name, got, c.want)
+			}
+		}
+		b.expectLog(`userNames have more than one owner.*source=fabrikam.*` + other)
+		_, stdout, _ := b.runDaemon("status")
+		if !strings.Contains(stdout, "1 userName with more than one owner") || !strings.Contains(stdout, mine+" of contoso "+other+" of fabrikam") {
+			t.Errorf("status says:\n%s", stdout)
+		}
+		if _, metrics := b.get(b.admin+"/metrics", nil); !strings.Contains(metrics, "\nscim_bridge_duplicate_user_names 1\n") {
+			t.Error("it is not in the metrics")
+		}
+		if _, page := b.get(b.admin+"/", nil); !strings.Contains(page, "1 userName has more than one owner") || !strings.Contains(page, other) {
+			t.Errorf("it is not on the page")
+		}
+	})
+	t.Run("where the rule says so the round that brings another waits, and nobody else", func(t *testing.T) {
+		b.write("config.yaml", config(limitedClients+"  duplicate_user_names: hold\n", sources...))
+		b.expectLog(`configuration is in force.*scim.duplicate_user_names: report -> hold`)
+		third := northwind.SetUser(map[string]any{"displayName": "Twin", "userPrincipalName": "twin@contoso.example", "accountEnabled": true})
+		if got := b.sync("northwind"); got != "held" {
+			t.Fatalf("northwind's round: %s", got)
+		}
+		contoso.SetUser(map[string]any{"displayName": "Joiner", "userPrincipalName": "joiner@contoso.example", "accountEnabled": true})
+		users["contoso"]++
+		for source, want := range map[string]string{"contoso": "published", "fabrikam": "unchanged"} {
+			if got := b.sync(source); got != want {
+				t.Errorf("%s's round: %s", source, got)
+			}
+		}
+		if status, _, _ := all.ask("/Users/"+third, ""); status != http.StatusNotFound {
+			t.Errorf("the third is answered %d while she is held", status)
+		}
+		if _, stdout, _ := b.runDaemon("held", "--source", "northwind"); !strings.Contains(stdout, "its userName is also that of ") {
+			t.Errorf("held says:\n%s", stdout)
+		}
+		if status, stdout, stderr := b.runDaemon("approve", "--source", "northwind"); status != 0 {
+			t.Errorf("approve: %s%s", stdout, stderr)
+		}
+		users["northwind"]++
+		if got := all.total("Users", `userName eq "twin@contoso.example"`); got != 3 {
+			t.Errorf("%d of the name are served, want 3", got)
+		}
+		b.write("config.yaml", config(limitedClients, sources...))
+		b.expectLog(`configuration is in force.*scim.duplicate_user_names: hold -> report`)
+	})
 	t.Run("one that is added and fails leaves the others served, over a restart too", func(t *testing.T) {
 		tailspin := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 44, Domain: "tailspin.example"}, 10, 2))
 		tailspin.Inject(graphtest.Status(500, true).Forever())

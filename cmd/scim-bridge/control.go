@@ -71,6 +71,7 @@ func (p *program) printStatus(st *admin.Status) error {
 	if err := p.printClients(st); err != nil {
 		return err
 	}
+	p.printDuplicates(st.DuplicateNames)
 	for _, s := range st.Sources {
 		switch {
 		case s.Held != "":
@@ -164,6 +165,26 @@ func lastImports(all []admin.Import) []admin.Import {
 		}
 	}
 	return last
+}
+
+// shownDuplicates is how many userNames are named.
+const shownDuplicates = 10
+
+func (p *program) printDuplicates(d *admin.DuplicateNames) {
+	if d == nil {
+		return
+	}
+	fmt.Fprintf(p.stdout, "\n%s with more than one owner; all are served:\n", count(d.Total, "userName"))
+	for _, n := range d.Names[:min(len(d.Names), shownDuplicates)] {
+		fmt.Fprintf(p.stdout, "  %s:", n.UserName)
+		for _, o := range n.Owners {
+			fmt.Fprintf(p.stdout, " %s of %s", o.ID, o.Source)
+		}
+		fmt.Fprintln(p.stdout)
+	}
+	if more := d.Total - shownDuplicates; more > 0 {
+		fmt.Fprintf(p.stdout, "  … and %d more\n", more)
+	}
 }
 
 // ago gives the time between two moments, roughly.

@@ -21,6 +21,7 @@ import (
 
 	"scimbridge/cmd/internal/rehearse"
 	"scimbridge/scim/directory"
+	"scimbridge/sync/mirror"
 )
 
 // ErrNoSource is wrapped by errors about a source that there is not.
@@ -103,11 +104,20 @@ type Status struct {
 	// ReloadHistory are the last reloads, the latest first.
 	ReloadHistory []ReloadStatus `json:"reloadHistory,omitempty"`
 
-	Sources     []SourceStatus     `json:"sources"`
-	Clients     []ClientStatus     `json:"clients,omitempty"`
-	Issuers     []IssuerStatus     `json:"issuers,omitempty"`
-	Endpoint    EndpointStatus     `json:"endpoint"`
-	Credentials []CredentialStatus `json:"credentials,omitempty"`
+	Sources  []SourceStatus `json:"sources"`
+	Clients  []ClientStatus `json:"clients,omitempty"`
+	Issuers  []IssuerStatus `json:"issuers,omitempty"`
+	Endpoint EndpointStatus `json:"endpoint"`
+	// DuplicateNames are the userNames with more than one owner; nil: there are
+	// none.
+	DuplicateNames *DuplicateNames    `json:"duplicateUserNames,omitempty"`
+	Credentials    []CredentialStatus `json:"credentials,omitempty"`
+}
+
+// DuplicateNames are userNames with more than one owner.
+type DuplicateNames struct {
+	Total int               `json:"total"`
+	Names []mirror.Namesake `json:"names"` // the first of them
 }
 
 // ReloadStatus is one reload.

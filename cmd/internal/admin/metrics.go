@@ -37,6 +37,8 @@ var (
 	reloads    = desc("config_reloads_total", "Configurations read, by result.", "result")
 	certExpiry = desc("credential_expiry_timestamp_seconds", "When a certificate or client secret ends, as Unix time, where that is known.", "name")
 
+	duplicates = desc("duplicate_user_names", "UserNames that more than one user has.")
+
 	sourceState = desc("source_state", "1 for the state in which the source is.", "source", "state")
 	waiting     = desc("waiting_for_consent", "1 if all or a part of the source is left out until an administrator consents, else 0.", "source")
 	objects     = desc("snapshot_objects", "Users and groups that are served.", "source", "type")
@@ -96,6 +98,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	m.gauge(reloadTime, unix(st.ConfigLoaded))
 	m.counter(reloads, float64(st.Reloads), "taken")
 	m.counter(reloads, float64(st.FailedReloads), "refused")
+	shared := 0
+	if st.DuplicateNames != nil {
+		shared = st.DuplicateNames.Total
+	}
+	m.gauge(duplicates, float64(shared))
 	for _, c := range st.Credentials {
 		m.gauge(certExpiry, unix(c.Expires), c.Name)
 	}

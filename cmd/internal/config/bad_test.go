@@ -47,6 +47,7 @@ func TestBadFilesAreRefusedWithPlaceAndMend(t *testing.T) {
 		"client-without-name":     `@client-without-name.yaml:3: scim.clients[0].name: the key is missing; give it one of lower-case letters, digits and hyphens`,
 		"client-without-proof":    `@client-without-proof.yaml:3: scim.clients[0]: the client has no way to prove itself; add token_file, token_sha256, tokens, basic, oauth2 or jwt`,
 		"cloud":                   `@cloud.yaml:9: sources[0].cloud: "germany" is not known; write one of global, usgov, dod, china`,
+		"duplicate-user-names":    `@duplicate-user-names.yaml:2: scim.duplicate_user_names: "drop" is not known; write one of report, hold`,
 		"comments-only":           `@comments-only.yaml:1: the file is empty; start from config.example.yaml`,
 		"credential-missing":      `@credential-missing.yaml:6: sources[0]: the source has no credential; add one of client_secret_file, certificate_file with private_key_file, federated_token_file, managed_identity`,
 		"credential-two":          `@credential-two.yaml:6: sources[0]: the source has client_secret_file and federated_token_file; keep one of client_secret_file, certificate_file with private_key_file, federated_token_file, managed_identity`,

@@ -102,6 +102,13 @@ type SCIM struct {
 	// PageSize is how many resources a page of a list has.
 	PageSize PageSize `yaml:"page_size"`
 
+	// DuplicateUserNames is what becomes of a change by which two people, of one
+	// source or of two, would have one userName, which has to be unique (RFC
+	// 7643 §4.1.1): report serves both and tells it in log, status, metrics and
+	// on the page; hold keeps the round that would bring it until it is
+	// approved. Nobody is left out, nor renamed, by either. Default report.
+	DuplicateUserNames NameRule `yaml:"duplicate_user_names"`
+
 	// Clients are the programs that may import, at least one.
 	Clients []Client `yaml:"clients"`
 }
@@ -509,7 +516,7 @@ func (c *Config) setDefaults() {
 	*c = Config{
 		SCIM: SCIM{
 			Listen:   Listen{Network: "tcp", Address: "127.0.0.1:8880"},
-			PageSize: PageSize{Default: 1000, Max: 5000}, PublicDiscovery: true,
+			PageSize: PageSize{Default: 1000, Max: 5000}, PublicDiscovery: true, DuplicateUserNames: NamesReport,
 		},
 		Admin: Admin{Listen: Listen{Network: "tcp", Address: "127.0.0.1:8881"}},
 		State: State{Directory: "/var/lib/scim-bridge", KeepGenerations: 20},

@@ -25,7 +25,7 @@ func (f *HashedFile) setPath(to Path) { f.Path = to }
 func isScalar(p any) bool {
 	switch p.(type) {
 	case *string, *bool, *int, *float64, *time.Duration, *slog.Level, *netip.Prefix,
-		*Listen, *Digest, *Cloud, *Nested, *Scope, *Guests, *GroupType, *Expression, *Preset, *ResourceName, *AttributeType, *LogFormat, *Limit, *Range, located:
+		*Listen, *Digest, *Cloud, *Nested, *NameRule, *Scope, *Guests, *GroupType, *Expression, *Preset, *ResourceName, *AttributeType, *LogFormat, *Limit, *Range, located:
 		return true
 	}
 	return false
@@ -93,6 +93,8 @@ func (l *loader) parseScalar(text string, p any) *problem {
 		return into(p, parseOneOf(ResourceUser, ResourceGroup), text)
 	case *AttributeType:
 		return into(p, parseOneOf(TypeString, TypeBoolean, TypeInteger, TypeDecimal, TypeDateTime, TypeBinary, TypeReference, TypeComplex), text)
+	case *NameRule:
+		return into(p, parseOneOf(NamesReport, NamesHold), text)
 	case *LogFormat:
 		return into(p, parseOneOf(FormatAuto, FormatText, FormatJSON), text)
 	case *Limit:

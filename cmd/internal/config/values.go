@@ -118,6 +118,16 @@ const (
 	NestedFlatten Nested = "flatten" // its users are members
 )
 
+// A NameRule is what becomes of a change by which two people would have one
+// userName.
+type NameRule string
+
+// The rules.
+const (
+	NamesReport NameRule = "report" // both are served, and it is told
+	NamesHold   NameRule = "hold"   // the round is held until it is approved
+)
+
 // A LogFormat is how log lines are written.
 type LogFormat string
 

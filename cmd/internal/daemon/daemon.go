@@ -82,6 +82,7 @@ type Daemon struct {
 	opened atomic.Bool
 
 	reloads    reloadStatus
+	names      names
 	endpoint   *endpoint
 	rehearsing sync.Mutex // held during a rehearsal
 

@@ -371,6 +371,7 @@ func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon
 		Name: sc.Name, Tenant: s.tenant, Graph: s.client, Store: d.store, Picture: s.picture, Mapper: mapper,
 		Interval: sc.Interval, FullEvery: sc.FullEvery,
 		Scope:      scope,
+		Names:      d.nameRule(sc.Name),
 		Guard:      mirror.Guard{MaxRemoved: limit(sc.Safeguard.MaxRemoved), Floor: sc.Safeguard.Floor},
 		Assertions: assertions(sc.Assert), Log: d.log, Tracer: d.traces.Tracer("scimbridge/sync/mirror"),
 	}

@@ -67,6 +67,7 @@ func (d *Daemon) Status() admin.Status {
 	for _, i := range d.issuers.Status() {
 		st.Issuers = append(st.Issuers, admin.IssuerStatus{Issuer: i.Issuer, Keys: i.Keys, Fetched: i.Fetched, Error: i.Error})
 	}
+	st.DuplicateNames = d.names.of(d.library.View())
 	st.Endpoint = d.endpoint.status()
 	st.Credentials = d.credentials()
 	return st
