@@ -107,6 +107,38 @@ func TestARestoredUserHasTheManagerThatSheComesWith(t *testing.T) {
 	}
 }
 
+// Of a group that went and came back nobody tells who left it meanwhile: it is
+// read anew before it is served.
+func TestAGroupThatComesBackHasTheMembersThatItHas(t *testing.T) {
+	tenant, users, _ := company(10)
+	group := tenant.SetGroup(map[string]any{"displayName": "Team", "groupTypes": []string{"Unified"}, "securityEnabled": false, "mailEnabled": true})
+	tenant.AddMember(group, users...)
+	w := newWorld(t, tenant, nil)
+	w.round()
+	tenant.RemoveMember(group, users[0]) // in the same round as the group goes
+	tenant.RemoveGroup(group)
+	w.round()
+	w.counts(10, 10, 1)
+	tenant.RestoreGroup(group)
+	tenant.Inject(graphtest.Status(503, true).On("groups").In(graphtest.FirstRound).Repeat(3))
+	w.refresh(mirror.Options{}, mirror.Failed) // the deltas were read, the groups not
+	w.restart()
+	if _, err := w.mirror.Publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.counts(10, 10, 1)
+	report := w.round()
+	if g, ok := w.user(group); !ok || len(g.Members) != 9 {
+		t.Errorf("the group came back with %d members, want 9", len(g.Members))
+	}
+	if !report.FullGroups || report.FullUsers || report.Drift != 0 {
+		t.Errorf("the round is %+v", report)
+	}
+	if report := w.refresh(mirror.Options{}, mirror.Unchanged); report.Full() {
+		t.Error("it is read in full again and again")
+	}
+}
+
 func TestMembersMayComeBeforeTheirUsers(t *testing.T) {
 	tenant, users, group := company(10)
 	w := newWorld(t, tenant, nil)

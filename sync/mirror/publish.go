@@ -63,7 +63,7 @@ func (m *Mirror) whole(state store.Source) bool {
 	for _, k := range m.kinds() {
 		cursor := state.Cursors[storeKind(k)]
 		question, _ := splitMark(cursor.Fingerprint)
-		if !m.answers(question, k) || !cursor.At.Equal(state.Cursors[store.User].At) {
+		if m.returned(state, k) || !m.answers(question, k) || !cursor.At.Equal(state.Cursors[store.User].At) {
 			return false
 		}
 	}

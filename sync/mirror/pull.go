@@ -55,16 +55,19 @@ func (m *Mirror) pull(ctx context.Context, opts Options, report *Report) error {
 	p := m.plan(state, opts)
 	compare := p.compare
 	p.compare = nil
-	if err := m.pullPlan(ctx, state, &p, report); err != nil || len(compare) == 0 {
+	if err := m.pullPlan(ctx, state, &p, report); err != nil {
 		return err
 	}
 	if state, err = m.cfg.Store.Source(ctx, m.cfg.Name); err != nil {
 		return fmt.Errorf("reading the state: %w", err)
 	}
 	second := plan{kinds: p.kinds, full: make(map[graph.Kind]bool), compare: make(map[graph.Kind]bool)}
-	for k := range compare {
-		// One whose cursor turned out to have expired was just read in full.
-		if !p.full[k] {
+	for _, k := range p.kinds {
+		switch {
+		case m.returned(state, k):
+			second.full[k] = true
+		case compare[k] && !p.full[k]:
+			// One whose cursor turned out to have expired was just read in full.
 			second.full[k], second.compare[k] = true, true
 		}
 	}
@@ -82,7 +85,7 @@ func (m *Mirror) plan(state store.Source, opts Options) plan {
 		cursor := state.Cursors[storeKind(k)]
 		question, broken := splitMark(cursor.Fingerprint)
 		due := m.cfg.FullEvery > 0 && since(state.LastFull[storeKind(k)]) >= m.cfg.FullEvery
-		repair := !broken.IsZero() && since(broken) >= repairAfter
+		repair := !broken.IsZero() && !broken.Equal(returnedMark) && since(broken) >= repairAfter
 		switch {
 		case cursor.Link == "" || !m.answers(question, k):
 			p.full[k] = true
@@ -99,10 +102,12 @@ func (m *Mirror) plan(state store.Source, opts Options) plan {
 
 // doubtful says whether what is held may be the doing of a full read. Whom such
 // a read did not show no delta brings back, for nothing changed about her: only
-// another full read can tell that it was a tenant's bad moment.
+// another full read can tell that it was a tenant's bad moment. One is done with
+// the next round, and again ever more seldom: a hold may last for days.
 func (m *Mirror) doubtful(state store.Source, k graph.Kind) bool {
-	served := m.cfg.Picture.Current()
-	return state.Held != nil && served != nil && state.LastFull[storeKind(k)].After(served.Published())
+	served, last := m.cfg.Picture.Current(), state.LastFull[storeKind(k)]
+	return state.Held != nil && served != nil && last.After(served.Published()) &&
+		since(last) >= min(repairAfter, since(state.Held.Since)/2)
 }
 
 // question stands for what a cursor was asked with: a cursor of another
@@ -136,6 +141,17 @@ func splitMark(fingerprint string) (question string, at time.Time) {
 	question, text, _ := strings.Cut(fingerprint, brokenMark)
 	at, _ = time.Parse(time.RFC3339, text)
 	return question, at
+}
+
+// returnedMark, in the place of that time, says that a group came back which had
+// been removed. What of its members went in the same round as it, or while it was
+// in the recycle bin, is told by nobody: so groups are read in full, before
+// anything is published.
+var returnedMark = time.Unix(0, 0).UTC()
+
+func (m *Mirror) returned(state store.Source, k graph.Kind) bool {
+	_, at := splitMark(state.Cursors[storeKind(k)].Fingerprint)
+	return at.Equal(returnedMark)
 }
 
 // An expiredError says whose cursor expired.

@@ -25,6 +25,9 @@ type round struct {
 	// broken are the collections with objects that could not be understood,
 	// blind those of them of which nobody may be taken for vanished for it.
 	broken, blind map[graph.Kind]bool
+	// returned are the collections in which a delta brought back an object that
+	// had been removed.
+	returned map[graph.Kind]bool
 	links         map[graph.Kind]string
 }
 
@@ -34,7 +37,7 @@ func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report
 	report.FullGroups = report.FullGroups || p.full[graph.Groups]
 	return &round{
 		m: m, tx: tx, state: state, plan: p, report: report, now: time.Now(),
-		broken: make(map[graph.Kind]bool), blind: make(map[graph.Kind]bool), links: make(map[graph.Kind]string),
+		broken: make(map[graph.Kind]bool), returned: make(map[graph.Kind]bool), blind: make(map[graph.Kind]bool), links: make(map[graph.Kind]string),
 	}
 }
 
@@ -107,6 +110,9 @@ func (r *round) put(k graph.Kind, c *graph.Change) error {
 		if !seen {
 			properties = nil
 		}
+	}
+	if known && old.Removed != nil && k == graph.Groups && !r.plan.full[k] {
+		r.returned[k] = true
 	}
 	incoming := c.Properties
 	if known && old.Removed != nil && !slices.ContainsFunc(incoming, isManager) {
@@ -273,6 +279,8 @@ func (r *round) cursor(k graph.Kind) store.Cursor {
 		cursor.Fingerprint = question // which may be for more than is asked now
 	}
 	switch {
+	case r.returned[k] || since.Equal(returnedMark) && !r.plan.full[k]:
+		cursor.Fingerprint = mark(cursor.Fingerprint, returnedMark)
 	case r.broken[k]:
 		cursor.Fingerprint = mark(cursor.Fingerprint, r.now)
 	case !r.plan.full[k] && !since.IsZero():

@@ -131,7 +131,7 @@ func (g *game) begin() error {
 	})
 	g.tenant.AddApp(graphtest.App{ClientID: clientID, Secret: "s3cret", Consented: true,
 		Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Application.Read.All"}})
-	g.people = people{tenant: g.tenant, rand: g.rand, managers: make(map[string]string)}
+	g.people = people{tenant: g.tenant, rand: g.rand, managers: make(map[string]string), left: make(map[string]bool)}
 	for range 30 + g.rand.IntN(30) {
 		g.people.addUser()
 	}

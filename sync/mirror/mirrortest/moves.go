@@ -46,6 +46,12 @@ func (g *game) change() {
 		g.TenantChanges++
 		g.people.change()
 	}
+	if g.rand.IntN(12) == 0 { // a department is closed
+		for range 6 + g.rand.IntN(10) {
+			g.TenantChanges++
+			g.people.remove()
+		}
+	}
 }
 
 // refresh does a round.
@@ -66,6 +72,7 @@ func (g *game) refresh(opts mirror.Options) error {
 		return g.compare(mirror.Failed)
 	}
 	g.model.stored = []capture{tenant}
+	clear(g.people.left)
 	return g.compare(report.Outcome)
 }
 

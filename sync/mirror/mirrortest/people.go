@@ -16,6 +16,8 @@ type people struct {
 	users, groups []string // ever made
 	others        []string // devices
 	managers      map[string]string
+	// left has the groups that somebody left since the mirror last read them.
+	left map[string]bool
 }
 
 func (p *people) pick(from []string) string {
@@ -156,7 +158,9 @@ func (p *people) changeUser() {
 
 func (p *people) remove() {
 	if p.rand.IntN(5) == 0 {
-		if id := p.liveGroup(); id != "" {
+		// Who leaves a group that goes in the same round, and is in the recycle
+		// bin herself when both are back, can't be told from one who stayed.
+		if id := p.liveGroup(); id != "" && !p.left[id] {
 			p.tenant.RemoveGroup(id)
 		}
 		return
@@ -238,6 +242,7 @@ func (p *people) leave() {
 	members := p.tenant.Members(g)
 	for range 1 + p.rand.IntN(3) {
 		if len(members) > 0 {
+			p.left[g] = true
 			p.tenant.RemoveMember(g, members[p.rand.IntN(len(members))].ID)
 		}
 	}
