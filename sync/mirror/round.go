@@ -28,7 +28,7 @@ type round struct {
 	// returned are the collections in which a delta brought back an object that
 	// had been removed.
 	returned map[graph.Kind]bool
-	links         map[graph.Kind]string
+	links    map[graph.Kind]string
 }
 
 func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report) *round {
