@@ -22,6 +22,7 @@ type renderer struct {
 
 	subject  expr.Object // the object, for rules
 	prepared bool        // it is that of data
+	trace    *[]Provenance
 
 	data  scanner // the object's JSON
 	spans []span
@@ -208,9 +209,12 @@ func (r *renderer) members(cells []cell, name []byte, to index) bool {
 		} else {
 			r.open(c.key, 0)
 		}
-		said := len(r.problems)
+		said, begin := len(r.problems), len(r.out)
 		if gave = r.value(c, to); !gave && len(r.problems) > said {
 			gave = r.fallback(c, to)
+		}
+		if r.trace != nil {
+			r.note(c, r.out[begin:], gave, said)
 		}
 		if !gave {
 			r.out = r.out[:mark]

@@ -220,7 +220,10 @@ func (r *renderer) listed(a *attribute) {
 	if err == nil && !says(v) {
 		return
 	}
-	mark, text := len(r.out), len(r.text)
+	mark, text, said := len(r.out), len(r.text), len(r.problems)
+	if r.trace != nil {
+		defer func() { r.note(c, r.out[min(mark+len(",")+len(a.key), len(r.out)):], len(r.out) > mark, said) }()
+	}
 	if err == nil {
 		if err = r.writeList(a, c, v); err == nil {
 			return

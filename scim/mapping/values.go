@@ -32,6 +32,9 @@ func (r *renderer) valued(a *attribute) {
 			r.gatherPrevious(a, c)
 		}
 		gave = len(r.elements) > before
+		if r.trace != nil {
+			r.noteElements(c, r.elements[before:], said)
+		}
 	}
 	if a.primary && len(r.elements) > 0 {
 		r.elect(preferred)
