@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,13 +47,12 @@ func statusCommand(p *program) *cobra.Command {
 func (p *program) printStatus(st *admin.Status) error {
 	fmt.Fprintf(p.stdout, "scim-bridge %s, up %s, SCIM at %s\n", st.Version, ago(st.Now, st.Started), st.PublicURL)
 	if st.NotReady != "" {
-		fmt.Fprintf(p.stdout, "NOT READY: %s\n", st.NotReady)
+		fmt.Fprintf(p.stdout, "%s: %s\n", p.loud("NOT READY"), st.NotReady)
 	}
 	if st.ConfigError != "" {
-		fmt.Fprintf(p.stdout, "CONFIGURATION NOT TAKEN (%s ago), the one from before is in force:\n%s\n", ago(st.Now, st.ConfigFailed), st.ConfigError)
+		fmt.Fprintf(p.stdout, "%s (%s ago), the one from before is in force:\n%s\n", p.loud("CONFIGURATION NOT TAKEN"), ago(st.Now, st.ConfigFailed), st.ConfigError)
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "\nSOURCE\tSTATE\tUSERS\tACTIVE\tGROUPS\tLAST ROUND\tNEXT")
+	var rows [][]cell
 	for _, s := range st.Sources {
 		last, next := "-", "-"
 		if !s.LastSuccess.IsZero() {
@@ -63,9 +61,12 @@ func (p *program) printStatus(st *admin.Status) error {
 		if s.Next.After(st.Now) {
 			next = "in " + ago(s.Next, st.Now)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, thousands(s.Users), thousands(s.ActiveUsers), thousands(s.Groups), last, next)
+		r := row(s.Name, s.State, thousands(s.Users), thousands(s.ActiveUsers), thousands(s.Groups), last, next)
+		r[1].tone = toneOf(s.State)
+		rows = append(rows, r)
 	}
-	if err := w.Flush(); err != nil {
+	fmt.Fprintln(p.stdout)
+	if err := printTable(p.stdout, paletteFor(p.stdout), []string{"SOURCE", "STATE", "USERS", "ACTIVE", "GROUPS", "LAST ROUND", "NEXT"}, rows); err != nil {
 		return err
 	}
 	if err := p.printClients(st); err != nil {
@@ -75,19 +76,19 @@ func (p *program) printStatus(st *admin.Status) error {
 	for _, s := range st.Sources {
 		switch {
 		case s.Held != "":
-			fmt.Fprintf(p.stdout, "\n%s: round %d is HELD since %s: %s\n  see whom it concerns with: scim-bridge held --source %[1]s\n  let it through with: scim-bridge approve --source %[1]s %[2]d\n",
-				s.Name, s.HeldRound, s.HeldSince.Local().Format(time.DateTime), s.Held)
+			fmt.Fprintf(p.stdout, "\n%s: round %d is %s since %s: %s\n  see whom it concerns with: scim-bridge held --source %[1]s\n  let it through with: scim-bridge approve --source %[1]s %[2]d\n",
+				s.Name, s.HeldRound, p.loud("HELD"), s.HeldSince.Local().Format(time.DateTime), s.Held)
 		case !s.Frozen.IsZero():
-			fmt.Fprintf(p.stdout, "\n%s: FROZEN since %s\n  thaw it with: scim-bridge unfreeze --source %s\n", s.Name, s.Frozen.Local().Format(time.DateTime), s.Name)
+			fmt.Fprintf(p.stdout, "\n%s: %s since %s\n  thaw it with: scim-bridge unfreeze --source %[1]s\n", s.Name, paletteFor(p.stdout).paint(warning, "FROZEN"), s.Frozen.Local().Format(time.DateTime))
 		case s.State == "waiting for consent":
-			fmt.Fprintf(p.stdout, "\n%s: WAITING FOR CONSENT: %s\n", s.Name, s.Error)
+			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("WAITING FOR CONSENT"), s.Error)
 		case s.Failures > 0:
-			fmt.Fprintf(p.stdout, "\n%s: FAILING since %s (%s in a row; %s): %s\n", s.Name, s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), nextTry(st, &s), s.Error)
+			fmt.Fprintf(p.stdout, "\n%s: %s since %s (%s in a row; %s): %s\n", s.Name, p.loud("FAILING"), s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), nextTry(st, &s), s.Error)
 		case s.Error != "":
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, s.Error)
 		}
 		if s.Waiting != "" {
-			fmt.Fprintf(p.stdout, "\n%s: WAITING FOR CONSENT: %s\n", s.Name, s.Waiting)
+			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("WAITING FOR CONSENT"), s.Waiting)
 		}
 		if s.ProgressRate > 0 {
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, progress(&s))
@@ -97,7 +98,7 @@ func (p *program) printStatus(st *admin.Status) error {
 		const soon = 30 * 24 * time.Hour
 		switch left := c.Expires.Sub(st.Now); {
 		case left <= 0:
-			fmt.Fprintf(p.stdout, "\nthe %s of %s HAS ENDED on %s\n", c.Kind, c.Name, c.Expires.Local().Format(time.DateTime))
+			fmt.Fprintf(p.stdout, "\nthe %s of %s %s on %s\n", c.Kind, c.Name, p.loud("HAS ENDED"), c.Expires.Local().Format(time.DateTime))
 		case left < soon:
 			fmt.Fprintf(p.stdout, "\nthe %s of %s ends on %s, in %d days\n", c.Kind, c.Name, c.Expires.Local().Format(time.DateTime), int(left.Hours()/24))
 		}
@@ -130,8 +131,7 @@ func progress(s *admin.SourceStatus) string {
 
 // printClients shows each client's last import of each kind of list.
 func (p *program) printClients(st *admin.Status) error {
-	w := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "\nCLIENT\tLAST REQUEST\tLAST IMPORT\tSTATE\tREAD\tSTARTED\tCHANGES READ SINCE")
+	var rows [][]cell
 	for i := range st.Clients {
 		c := &st.Clients[i]
 		name, last := c.Name, "none since the start"
@@ -140,20 +140,25 @@ func (p *program) printClients(st *admin.Status) error {
 		}
 		imports := lastImports(c.Imports)
 		if len(imports) == 0 {
-			fmt.Fprintf(w, "%s\t%s\t-\t-\t-\t-\t-\n", name, last)
+			rows = append(rows, row(name, last, "-", "-", "-", "-", "-"))
 		}
 		for _, i := range imports {
 			since := "-"
 			if i.DeltaReads > 0 {
 				since = fmt.Sprintf("%s ×, %s found", thousands(i.DeltaReads), thousands(i.DeltaResources))
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s of %s\t%s ago\t%s\n", name, last, i.Endpoint, i.State,
-				thousands(i.Resources), thousands(i.Total), ago(st.Now, i.Started), since)
+			r := row(name, last, i.Endpoint, i.State, thousands(i.Resources)+" of "+thousands(i.Total), ago(st.Now, i.Started)+" ago", since)
+			r[3].tone = toneOf(i.State)
+			rows = append(rows, r)
 			name, last = "", ""
 		}
 	}
-	return w.Flush()
+	fmt.Fprintln(p.stdout)
+	return printTable(p.stdout, paletteFor(p.stdout), []string{"CLIENT", "LAST REQUEST", "LAST IMPORT", "STATE", "READ", "STARTED", "CHANGES READ SINCE"}, rows)
 }
+
+// loud paints what must not be overlooked.
+func (p *program) loud(text string) string { return paletteFor(p.stdout).paint(bad, text) }
 
 // lastImports gives the latest import of each endpoint that is not of a part
 // only. They come latest first.
@@ -263,6 +268,7 @@ func operator() string {
 
 func freezeCommand(p *program, freeze bool) *cobra.Command {
 	var source string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "unfreeze", Short: "Go on from a freeze", Args: noArgs,
 		Long: "Go on from a freeze: what has changed meanwhile is published, if the guard lets it.",
@@ -273,10 +279,11 @@ func freezeCommand(p *program, freeze bool) *cobra.Command {
 	}
 	action := cmd.Use
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.act(cmd.Context(), source, action, nil, false)
+		return p.act(cmd.Context(), source, action, nil, asJSON)
 	}
 	p.configFlag(cmd)
 	sourceFlag(cmd, &source)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
 
@@ -330,9 +337,10 @@ func (p *program) act(ctx context.Context, source, action string, form url.Value
 }
 
 func (p *program) printRound(source string, r *admin.Round) {
-	line := source + ": " + r.Outcome
+	outcome := paletteFor(p.stdout).paint(toneOf(r.Outcome), r.Outcome)
+	line := source + ": " + outcome
 	if r.Round > 0 {
-		line = fmt.Sprintf("%s: round %d %s, %s in %s", source, r.Round, r.Outcome, count(r.Pages, "page"), r.Elapsed.Round(time.Millisecond))
+		line = fmt.Sprintf("%s: round %d %s, %s in %s", source, r.Round, outcome, count(r.Pages, "page"), r.Elapsed.Round(time.Millisecond))
 	}
 	fmt.Fprintln(p.stdout, line)
 	for _, c := range []struct {

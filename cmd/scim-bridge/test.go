@@ -84,9 +84,11 @@ func checkSources(ctx context.Context, cfg *config.Config, only string) ([]*cons
 }
 
 func (p *program) printReports(reports []*consent.Report) error {
+	colours := paletteFor(p.stdout)
 	for _, r := range reports {
-		fmt.Fprintln(p.stdout, r.Source)
-		w := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(p.stdout, colours.paint(heading, r.Source))
+		var text strings.Builder
+		w := tabwriter.NewWriter(&text, 0, 8, 2, ' ', 0)
 		for _, s := range r.Steps {
 			mark := "✓"
 			if !s.OK {
@@ -99,6 +101,14 @@ func (p *program) printReports(reports []*consent.Report) error {
 		}
 		if err := w.Flush(); err != nil {
 			return err
+		}
+		for line := range strings.Lines(text.String()) { // painted last: columns are measured without
+			for mark, t := range map[string]tone{"  ✓": good, "  ✗": bad} {
+				if rest, ok := strings.CutPrefix(line, mark); ok {
+					line = colours.paint(t, mark) + rest
+				}
+			}
+			fmt.Fprint(p.stdout, line)
 		}
 	}
 	return nil
