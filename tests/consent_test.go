@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -201,7 +202,7 @@ func TestConsentThatComesToNothing(t *testing.T) {
 		}, 403, "A policy forbids", "sign-in logs"},
 		"an account of another tenant": {func() string {
 			return answer(url.Values{"error": {"invalid_request"}, "error_description": {"AADSTS50020: User account from identity provider does not exist in tenant"}})
-		}, 403, "belongs to another tenant", "sign in with an account"},
+		}, 403, "belongs to another tenant", "Sign in with an account"},
 		"redirect URI not registered": {func() string {
 			return answer(url.Values{"error": {"invalid_request"}, "error_description": {"AADSTS50011: The redirect URI does not match."}})
 		}, 403, "does not know the application", "/consent/callback"},
@@ -211,7 +212,7 @@ func TestConsentThatComesToNothing(t *testing.T) {
 		"no state": {func() string {
 			return "http://" + w.admin + "/consent/callback?admin_consent=True&tenant=" + tenant.ID()
 		},
-			400, "no answer of Microsoft", "ask for consent again"},
+			400, "no answer of Microsoft", "Ask for consent again"},
 		"something of Microsoft's that nobody knows": {func() string {
 			return answer(url.Values{"error": {"server_error"}, "error_description": {"AADSTS99999: <script>alert(1)</script>"}})
 		}, 403, "Microsoft did not grant consent", "&lt;script&gt;"},
@@ -517,4 +518,20 @@ func TestWaitingForConsentEverywhere(t *testing.T) {
 	}
 	w.tenant.Grant(w.tenant.clientID)
 	w.ready()
+}
+
+// reconfigure replaces a part of the configuration.
+func (w *consentWorld) reconfigure(old, new string) {
+	w.t.Helper()
+	data, err := os.ReadFile(w.configFile())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write("config.yaml", strings.Replace(string(data), old, new, 1))
+}
+
+// quoted gives a text as a JSON string.
+func quoted(text string) string {
+	data, _ := json.Marshal(text)
+	return string(data)
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"scimbridge/sync/consent"
 )
@@ -22,13 +24,19 @@ var consentHTML string
 func consentTemplate() *template.Template {
 	return template.Must(template.New("consent").Funcs(template.FuncMap{
 		"span": span, "clock": clock, "iso": iso, "has": func(list []string, s string) bool { return slices.Contains(list, s) },
-		"missing": missing,
+		"missing": missing, "sentence": sentence, "lasts": func(d time.Duration) string { return span(d.Round(time.Second)) },
 	}).Parse(consentHTML))
 }
 
 // missing tells whether a needed permission is not granted, by the test's word.
 func missing(r *consent.Report, p consent.Permission) bool {
 	return r.Comparison != nil && slices.ContainsFunc(r.Comparison.Missing, func(m consent.Permission) bool { return m.Name == p.Name })
+}
+
+// sentence makes a sentence of the words of an error.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(text[size:], ".") + "."
 }
 
 // A ConsentServer serves the consent pages that Microsoft's redirect needs, and

@@ -21,6 +21,11 @@ import (
 
 // Ready says why the endpoint cannot serve everybody yet, or nil.
 func (d *Daemon) Ready() error {
+	for _, s := range d.gen.Load().sources {
+		if s.state == stateConsent {
+			return fmt.Errorf("source %s waits for the administrator's consent", s.name)
+		}
+	}
 	if _, err := d.view(); err != nil {
 		return err
 	}
@@ -30,9 +35,6 @@ func (d *Daemon) Ready() error {
 	for _, s := range d.gen.Load().sources {
 		if s.mirror != nil && s.picture.Current() == nil {
 			return fmt.Errorf("source %s has not been imported yet", s.name)
-		}
-		if s.state == stateConsent {
-			return fmt.Errorf("source %s waits for the administrator's consent", s.name)
 		}
 	}
 	d.noteOpened(d.ctx)
