@@ -253,6 +253,40 @@ func TestThreeTenants(t *testing.T) {
 		b.write("config.yaml", config(limitedClients, sources...))
 		b.expectLog(`configuration is in force.*scim.duplicate_user_names: hold -> report`)
 	})
+	t.Run("each resource can say where it comes from", func(t *testing.T) {
+		const urn = "urn:scim-bridge:params:scim:schemas:extension:source:2.0:"
+		by := func(kind, source string) string { return fmt.Sprintf("%s%s:source eq %q", urn, kind, source) }
+		if status, _, text := all.ask("/Users?filter="+url.QueryEscape(by("User", "contoso")), ""); status != http.StatusBadRequest {
+			t.Errorf("where it is off it can be asked for: %d %s", status, text)
+		}
+		b.write("config.yaml", config(limitedClients+"  source_attribute: true\n", sources...))
+		b.expectLog(`configuration is in force.*scim.source_attribute: false -> true`)
+		for source, n := range users {
+			b.eventually("everybody of "+source+" says so", func() error {
+				if got := all.page("/Users?count=0&filter="+url.QueryEscape(by("User", source)), "").TotalResults; got != n {
+					return fmt.Errorf("%d of %d", got, n)
+				}
+				return nil
+			})
+		}
+		if got, want := all.total("Groups", by("Group", "northwind")), northwind.GroupCount(); got != want {
+			t.Errorf("%d groups say that they are northwind's, want %d", got, want)
+		}
+		if got := fab.total("Users", by("User", "contoso")); got != 0 {
+			t.Errorf("fab finds %d of another source", got)
+		}
+		if got := fab.total("Users", by("User", "fabrikam")); got != users["fabrikam"] {
+			t.Errorf("fab finds %d of its own", got)
+		}
+		if status, _, text := all.ask("/Schemas/"+urn+"User", ""); status != http.StatusOK || !strings.Contains(text, `"canonicalValues":["contoso","fabrikam","northwind"]`) {
+			t.Errorf("the schema is answered %d %s", status, text)
+		}
+		if _, _, text := all.ask("/Users/"+someone(northwind), ""); !strings.Contains(text, `"`+urn+`User":{"source":"northwind"}`) || !strings.Contains(text, `"`+urn+`User"]`) {
+			t.Errorf("somebody of northwind is served as %s", text)
+		}
+		b.write("config.yaml", config(limitedClients, sources...))
+		b.expectLog(`configuration is in force.*scim.source_attribute: true -> false`)
+	})
 	t.Run("one that is added and fails leaves the others served, over a restart too", func(t *testing.T) {
 		tailspin := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 44, Domain: "tailspin.example"}, 10, 2))
 		tailspin.Inject(graphtest.Status(500, true).Forever())

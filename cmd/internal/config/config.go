@@ -102,6 +102,11 @@ type SCIM struct {
 	// PageSize is how many resources a page of a list has.
 	PageSize PageSize `yaml:"page_size"`
 
+	// SourceAttribute has each user and group carry the name of its source, in an
+	// extension schema (docs/scim.md), so that clients can tell tenants apart
+	// and filter by them. Default false.
+	SourceAttribute bool `yaml:"source_attribute"`
+
 	// DuplicateUserNames is what becomes of a change by which two people, of one
 	// source or of two, would have one userName, which has to be unique (RFC
 	// 7643 §4.1.1): report serves both and tells it in log, status, metrics and

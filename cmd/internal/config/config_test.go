@@ -74,6 +74,7 @@ func TestDefaultsHoldWhereTheFileSaysNothing(t *testing.T) {
 		{"scim.listen", cfg.SCIM.Listen, config.Listen{Network: "tcp", Address: "127.0.0.1:8880"}},
 		{"scim.public_url", cfg.SCIM.PublicURL, "http://127.0.0.1:8880/scim/v2"},
 		{"scim.page_size", cfg.SCIM.PageSize, config.PageSize{Default: 1000, Max: 5000}},
+		{"scim.source_attribute", cfg.SCIM.SourceAttribute, false},
 		{"scim.duplicate_user_names", cfg.SCIM.DuplicateUserNames, config.NamesReport},
 		{"admin.listen", cfg.Admin.Listen, config.Listen{Network: "tcp", Address: "127.0.0.1:8881"}},
 		{"admin.public_url", cfg.Admin.PublicURL, "http://localhost:8881"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"scimbridge/cmd/internal/config"
 	"scimbridge/scim/directory"
@@ -61,10 +62,44 @@ func mappingConfig(cfg *config.Config, index int, publicURL string) mapping.Conf
 		}
 		return r
 	}
-	return mapping.Config{
+	c := mapping.Config{
 		BaseURL: publicURL, Preset: string(m.Preset), Users: rules(m.Remove, m.Rules, false), Groups: rules(m.Groups.Remove, m.Groups.Rules, true),
 		Schemas: schemas(cfg), Tables: cfg.Tables, Setting: fmt.Sprintf("sources[%d].mapping", index),
 	}
+	if cfg.SCIM.SourceAttribute {
+		nameSource(&c, cfg, index)
+	}
+	return c
+}
+
+// sourceURN is the extension that names the source of a resource, but for the
+// resource type at its end.
+const sourceURN = "urn:scim-bridge:params:scim:schemas:extension:source:2.0:"
+
+// nameSource has everything that is mapped carry the name of its source.
+func nameSource(c *mapping.Config, cfg *config.Config, index int) {
+	var names []string
+	for _, s := range cfg.Sources {
+		names = append(names, s.Name)
+	}
+	var own []mapping.Schema
+	for _, t := range []directory.Type{directory.User, directory.Group} {
+		urn := sourceURN + t.String()
+		own = append(own, mapping.Schema{
+			URN: urn, Name: "Source", Type: t, Setting: "scim.source_attribute",
+			Description: "Where a " + t.String() + " comes from, of several tenants behind one endpoint.",
+			Attributes: []mapping.Attribute{{
+				Name: "source", Type: "string", CaseExact: true, CanonicalValues: names, Description: "The name of the source in the configuration.",
+			}},
+		})
+		rule := mapping.Rule{Path: urn + ":source", Expression: strconv.Quote(cfg.Sources[index].Name), Setting: "scim.source_attribute", Place: cfg.Place("scim.source_attribute")}
+		rules := &c.Users
+		if t == directory.Group {
+			rules = &c.Groups
+		}
+		rules.Set = append(rules.Set, rule)
+	}
+	c.Schemas = append(own, c.Schemas...)
 }
 
 // schemas gives the declared schemas as package mapping has them.
