@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -176,5 +177,27 @@ func TestCursorsSurviveRestart(t *testing.T) {
 	w.reload()
 	if got, _ := fault(t, w.get("/Users?count=10&cursor="+cursor)); got != "expiredCursor" {
 		t.Errorf("without its view: %s", got)
+	}
+}
+
+// Where cursor paging is switched off nothing is said of it, and a request for it
+// is refused: passed over, its answer would look like all there is.
+func TestIndexOnly(t *testing.T) {
+	w := newTenant(t, 5, 0)
+	w.cfg.IndexOnly = true
+	w.reload()
+	if rec := w.get("/ServiceProviderConfig"); rec.Code != 200 || strings.Contains(rec.Body.String(), "pagination") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	for _, rec := range []*httptest.ResponseRecorder{
+		w.get("/Users?cursor=&count=2"), w.get("/Users?cursor=abc"),
+		w.request("POST", "/scim/v2/Users/.search", `{"cursor":""}`, "Content-Type", "application/scim+json"),
+	} {
+		if kind, detail := fault(t, rec); rec.Code != 400 || kind != "invalidCursor" || !strings.Contains(detail, "startIndex") {
+			t.Errorf("%d %s", rec.Code, rec.Body)
+		}
+	}
+	if l := w.list("/Users?count=2"); l.TotalResults != 5 || len(l.Resources) != 2 {
+		t.Errorf("%+v", l)
 	}
 }

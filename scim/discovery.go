@@ -151,19 +151,22 @@ type serviceProviderConfig struct {
 		supported
 		MaxResults int `json:"maxResults"`
 	} `json:"filter"`
-	ChangePassword supported `json:"changePassword"`
-	Sort           supported `json:"sort"`
-	ETag           supported `json:"etag"`
-	Pagination     struct {
-		Cursor                  bool   `json:"cursor"`
-		Index                   bool   `json:"index"`
-		DefaultPaginationMethod string `json:"defaultPaginationMethod"`
-		DefaultPageSize         int    `json:"defaultPageSize"`
-		MaxPageSize             int    `json:"maxPageSize"`
-		CursorTimeout           int    `json:"cursorTimeout"`
-	} `json:"pagination"`
+	ChangePassword        supported              `json:"changePassword"`
+	Sort                  supported              `json:"sort"`
+	ETag                  supported              `json:"etag"`
+	Pagination            *pagination            `json:"pagination,omitempty"` // nil: by index, as ever
 	AuthenticationSchemes []authenticationScheme `json:"authenticationSchemes"`
 	Meta                  meta                   `json:"meta"`
+}
+
+// A pagination says how lists are paged (RFC 9865 §4).
+type pagination struct {
+	Cursor                  bool   `json:"cursor"`
+	Index                   bool   `json:"index"`
+	DefaultPaginationMethod string `json:"defaultPaginationMethod"`
+	DefaultPageSize         int    `json:"defaultPageSize"`
+	MaxPageSize             int    `json:"maxPageSize"`
+	CursorTimeout           int    `json:"cursorTimeout"` // seconds
 }
 
 // An authenticationScheme says how clients prove who they are.
@@ -185,11 +188,12 @@ func providerConfig(cfg Config, g *guard) serviceProviderConfig {
 		Meta:             meta{"ServiceProviderConfig", cfg.BaseURL + "/ServiceProviderConfig"},
 	}
 	spc.Filter.Supported, spc.Filter.MaxResults = true, cfg.MaxPageSize
-	spc.Pagination.Cursor, spc.Pagination.Index = true, true
-	spc.Pagination.DefaultPaginationMethod = "index"
-	spc.Pagination.DefaultPageSize = cfg.DefaultPageSize
-	spc.Pagination.MaxPageSize = cfg.MaxPageSize
-	spc.Pagination.CursorTimeout = int(cursorLife.Seconds())
+	if !cfg.IndexOnly {
+		spc.Pagination = &pagination{
+			Cursor: true, Index: true, DefaultPaginationMethod: "index", DefaultPageSize: cfg.DefaultPageSize,
+			MaxPageSize: cfg.MaxPageSize, CursorTimeout: int(cursorLife.Seconds()),
+		}
+	}
 	bearer := g.bearer || g.jwt
 	if bearer || !g.basic && !g.oauth2 { // the attribute is required, and not empty
 		spc.AuthenticationSchemes = append(spc.AuthenticationSchemes, authenticationScheme{

@@ -66,9 +66,13 @@ func (h *Handler) query(x *exchange, name string, types []directory.Type) *scimE
 		return err
 	}
 	var p page
-	if x.params.hasCursor {
+	switch {
+	case x.params.hasCursor && h.cfg.IndexOnly:
+		// To pass over it would answer as if the first page were all.
+		return newError(http.StatusBadRequest, "invalidCursor", "paging by cursor is switched off here; page by startIndex and count")
+	case x.params.hasCursor:
 		p, err = h.cursorPage(x, pl)
-	} else {
+	default:
 		p, err = h.indexPage(x, pl)
 	}
 	if err != nil {

@@ -69,6 +69,11 @@ type Config struct {
 	// Schemas, as RFC 7644 §4 recommends.
 	PublicDiscovery bool
 
+	// IndexOnly switches cursor paging off: ServiceProviderConfig says nothing of
+	// paging, and a request with a cursor is refused. Some clients can't read a
+	// ServiceProviderConfig that knows RFC 9865.
+	IndexOnly bool
+
 	// DocumentationURI is named in ServiceProviderConfig; empty leaves it out.
 	DocumentationURI string
 

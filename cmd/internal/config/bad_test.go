@@ -54,6 +54,7 @@ func TestBadFilesAreRefusedWithPlaceAndMend(t *testing.T) {
 		"duplicate-key":           `@duplicate-key.yaml:10: sources[0].interval: the key is already on line 9; keep one of them`,
 		"empty-value":             `@empty-value.yaml:9: sources[0].interval: the value is empty; give it one, or remove the key`,
 		"empty":                   `@empty.yaml:1: the file is empty; start from config.example.yaml`,
+		"cursor-paging":           `@cursor-paging.yaml:2: scim.cursor_paging: "by index" is neither true nor false; write true or false`,
 		"enabled":                 `@enabled.yaml:9: sources[0].enabled: "yes" is neither true nor false; write true or false`,
 		"federated-missing":       `@federated-missing.yaml:8: sources[0].federated_token_file: @nowhere can't be read: no such file or directory; check that the platform puts the token there`,
 		"floor":                   `@floor.yaml:9: sources[0].safeguard.floor: "few" is no whole number from 0 to 2147483647; write digits only, such as 20`,

@@ -91,6 +91,13 @@ type SCIM struct {
 	// the people. Default true.
 	PublicDiscovery bool `yaml:"public_discovery"`
 
+	// CursorPaging offers paging by cursor (RFC 9865) beside paging by index, and
+	// says so in ServiceProviderConfig. Some importers can't read a
+	// ServiceProviderConfig that does, among them those built on the UnboundID SCIM
+	// 2 SDK before 5.0; for them set it to false. A request with a cursor is then
+	// refused. Default true.
+	CursorPaging bool `yaml:"cursor_paging"`
+
 	// TrustedProxies are the addresses of proxies in front of the endpoint:
 	// networks and plain addresses. A request from one of them counts as coming
 	// from the last address in its X-Forwarded-For that is not among them; so
@@ -521,7 +528,7 @@ func (c *Config) setDefaults() {
 	*c = Config{
 		SCIM: SCIM{
 			Listen:   Listen{Network: "tcp", Address: "127.0.0.1:8880"},
-			PageSize: PageSize{Default: 1000, Max: 5000}, PublicDiscovery: true, DuplicateUserNames: NamesReport,
+			PageSize: PageSize{Default: 1000, Max: 5000}, PublicDiscovery: true, CursorPaging: true, DuplicateUserNames: NamesReport,
 		},
 		Admin: Admin{Listen: Listen{Network: "tcp", Address: "127.0.0.1:8881"}},
 		State: State{Directory: "/var/lib/scim-bridge", KeepGenerations: 20},

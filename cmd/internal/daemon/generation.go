@@ -144,7 +144,7 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	gen.scim = scim.Config{
 		BaseURL: publicURL, View: d.view, Ready: d.complete, ViewByID: d.library.ByID, Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...),
 		Clients: clients, DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
-		PublicDiscovery: cfg.SCIM.PublicDiscovery, Key: d.key, Sessions: d.sessions, Log: d.log, Tracer: d.traces.Tracer("scimbridge/scim"),
+		PublicDiscovery: cfg.SCIM.PublicDiscovery, IndexOnly: !cfg.SCIM.CursorPaging, Key: d.key, Sessions: d.sessions, Log: d.log, Tracer: d.traces.Tracer("scimbridge/scim"),
 	}
 	if gen.handler, err = scim.New(gen.scim); err != nil {
 		return fmt.Errorf("making the endpoint: %w", err)

@@ -124,7 +124,7 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 	}
 	report, err := rehearsal(ctx, scim.Config{
 		BaseURL: cfg.SCIM.PublicURL, View: func() (*directory.View, error) { return library.View(), nil }, ViewByID: library.ByID,
-		Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...), Clients: clients, PublicDiscovery: cfg.SCIM.PublicDiscovery,
+		Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...), Clients: clients, PublicDiscovery: cfg.SCIM.PublicDiscovery, IndexOnly: !cfg.SCIM.CursorPaging,
 		DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
 	}, platform, client, limit)
 	if report != nil {
