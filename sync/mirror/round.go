@@ -28,7 +28,10 @@ type round struct {
 	// returned are the collections in which a delta brought back an object that
 	// had been removed.
 	returned map[graph.Kind]bool
-	links    map[graph.Kind]string
+	// before are the objects that a comparison changed, as they were: one that
+	// comes twice, first in an older form, is in the end what it was.
+	before map[string]string
+	links  map[graph.Kind]string
 }
 
 func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report) *round {
@@ -37,7 +40,7 @@ func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report
 	report.FullGroups = report.FullGroups || p.full[graph.Groups]
 	return &round{
 		m: m, tx: tx, state: state, plan: p, report: report, now: time.Now(),
-		broken: make(map[graph.Kind]bool), returned: make(map[graph.Kind]bool), blind: make(map[graph.Kind]bool), links: make(map[graph.Kind]string),
+		broken: make(map[graph.Kind]bool), returned: make(map[graph.Kind]bool), before: make(map[string]string), blind: make(map[graph.Kind]bool), links: make(map[graph.Kind]string),
 	}
 }
 
@@ -125,6 +128,11 @@ func (r *round) put(k graph.Kind, c *graph.Change) error {
 		return fmt.Errorf("merging %s %s: %w", kind, c.ID, err)
 	}
 	changed, err := r.tx.Put(kind, c.ID, merged)
+	if changed && r.plan.compare[k] && known && old.Removed == nil {
+		if _, again := r.before[c.ID]; !again {
+			r.before[c.ID] = string(old.Properties)
+		}
+	}
 	switch {
 	case err != nil:
 		return err
