@@ -99,7 +99,7 @@ Set it up:                 scim-bridge setup`,
 		serveCommand(p), demoCommand(p), setupCommand(p), checkConfigCommand(p), statusCommand(p), syncCommand(p),
 		approveCommand(p), freezeCommand(p, true), freezeCommand(p, false), reloadCommand(p),
 		heldCommand(p), diffCommand(p), rollbackCommand(p), testCommand(p), consentCommand(p),
-		rehearseCommand(p),
+		rehearseCommand(p), explainCommand(p),
 		tokenCommand(p), versionCommand(p), manCommand(p),
 	)
 	return root

@@ -253,7 +253,10 @@ func TestAssigned(t *testing.T) {
 	if g, _ := w.user(team); !slices.Equal(g.members(), sorted(users[3], nested)) {
 		t.Errorf("the assigned group has members %v", g.members())
 	}
-	w.refresh(mirror.Options{}, mirror.Unchanged)
+	// A page of users, one of groups, and the list.
+	if report := w.refresh(mirror.Options{}, mirror.Unchanged); report.Requests != 3 {
+		t.Errorf("a round in which nothing changed takes %d requests", report.Requests)
+	}
 	w.refresh(mirror.Options{Full: true}, mirror.Unchanged)
 	w.servesActive("after a full read", users[1], users[3], users[5], users[7])
 	w.restart()

@@ -54,6 +54,9 @@ type Backend interface {
 	// Lookup finds the users and groups with an id, user name, e-mail address
 	// or display name.
 	Lookup(ctx context.Context, text string) ([]Found, error)
+	// Explain says why the users and groups that a text names are in the endpoint
+	// or not, of one source or with an empty name of all. by is who asks.
+	Explain(ctx context.Context, source, text, by string) ([]mirror.Explanation, error)
 	// ConfigYAML is the configuration in force, without secrets.
 	ConfigYAML() string
 	// PublicHost is the host by which browsers may call the listener besides
@@ -299,6 +302,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", h.status)
 	mux.HandleFunc("GET /api/v1/rehearse", h.rehearseImport)
 	mux.HandleFunc("POST /api/v1/reload", h.reload)
+	mux.HandleFunc("POST /api/v1/explain", h.explain)
 	mux.HandleFunc("POST /api/v1/sources/{source}/sync", h.sync)
 	mux.HandleFunc("POST /api/v1/sources/{source}/approve", h.approve)
 	mux.HandleFunc("POST /api/v1/sources/{source}/freeze", h.freeze)
@@ -334,6 +338,16 @@ func (h *handler) reload(w http.ResponseWriter, r *http.Request) {
 	default:
 		reply(w, http.StatusOK, map[string]string{"outcome": "reloaded"})
 	}
+}
+
+// explain is a POST, so that nobody's name stands in a URL, and in a log of URLs.
+func (h *handler) explain(w http.ResponseWriter, r *http.Request) {
+	by := r.FormValue("by")
+	if by == "" {
+		by = "administrator at " + r.RemoteAddr
+	}
+	found, err := h.backend.Explain(r.Context(), r.FormValue("source"), r.FormValue("name"), by)
+	answer(w, found, err)
 }
 
 func (h *handler) sync(w http.ResponseWriter, r *http.Request) {

@@ -78,6 +78,10 @@ func (f *fake) Rollback(_ context.Context, source string, generation uint64, by 
 func (f *fake) HeldChanges(context.Context, string, int) ([]admin.Change, int, error) {
 	return []admin.Change{{Kind: "removed", Type: "User", ID: "u1", Name: "Ada <Lovelace>", Why: "deleted"}}, 7, nil
 }
+func (f *fake) Explain(_ context.Context, source, text, by string) ([]mirror.Explanation, error) {
+	return []mirror.Explanation{{Source: source, Name: text, Why: by}}, nil
+}
+
 func (f *fake) Lookup(_ context.Context, text string) ([]admin.Found, error) {
 	if text == "ada" {
 		return []admin.Found{{Source: "contoso", ID: "u1", Name: "Ada", SCIM: `{"x":"</pre>"}`, Graph: "{}"}}, nil

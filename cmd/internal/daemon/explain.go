@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"scimbridge/cmd/internal/admin"
+	"scimbridge/cmd/internal/config"
+	"scimbridge/scim"
+	"scimbridge/scim/mapping"
+	"scimbridge/sync/mirror"
+	"scimbridge/sync/store"
+)
+
+// maxExplained bounds how many users and groups of one name are explained.
+const maxExplained = 20
+
+// Explain says why the users and groups that a text names are in the endpoint, or
+// are not: those of one source, or with an empty name of all. by is who asks, for
+// the record: whom it concerns is personal data, so that each answer leaves a line
+// in the log, with ids and without names.
+func (d *Daemon) Explain(ctx context.Context, name, text, by string) ([]mirror.Explanation, error) {
+	sources := d.gen.Load().sources
+	names := slices.Sorted(maps.Keys(sources))
+	if name != "" {
+		if _, err := d.pulled(name); err != nil {
+			return nil, err
+		}
+		names = []string{name}
+	}
+	all := []mirror.Explanation{}
+	for _, name := range names {
+		s := sources[name]
+		if s.mirror == nil {
+			continue // it is served as it was, and by no rule
+		}
+		found, err := s.mirror.Explain(ctx, text, maxExplained-len(all))
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", name, err)
+		}
+		for i := range found {
+			if found[i].State != mirror.StateAbsent {
+				found[i].Readers = d.readers(&found[i])
+			}
+		}
+		all = append(all, found...)
+	}
+	ids := make([]string, len(all))
+	for i, e := range all {
+		ids[i] = e.ID
+	}
+	d.log.Info("personal data was looked up", "by", by, "found", ids)
+	return all, nil
+}
+
+// ExplainSample explains an object as if a source had it, without a daemon.
+func ExplainSample(cfg *config.Config, name string, group bool, object []byte) (mirror.Explanation, error) {
+	i := slices.IndexFunc(cfg.Sources, func(s config.Source) bool { return s.Name == name })
+	if i < 0 {
+		return mirror.Explanation{}, fmt.Errorf("%w %q", admin.ErrNoSource, name)
+	}
+	mapper, err := mapping.New(mapping.Config{BaseURL: cfg.SCIM.PublicURL})
+	if err != nil {
+		return mirror.Explanation{}, err
+	}
+	scope, err := scopeOf(cfg.Sources[i])
+	if err != nil {
+		return mirror.Explanation{}, err
+	}
+	kind := store.User
+	if group {
+		kind = store.Group
+	}
+	return mirror.Sample(mirror.Config{Name: name, Mapper: mapper, Scope: scope}, kind, object)
+}
+
+// readers says of every client that sees a source whether it has read a resource
+// since that changed, by what is known of its imports.
+func (d *Daemon) readers(e *mirror.Explanation) []mirror.Reader {
+	known := make(map[string]scim.ClientStatus)
+	for _, c := range d.sessions.Status() {
+		known[c.Client] = c
+	}
+	var all []mirror.Reader
+	for _, c := range d.gen.Load().cfg.SCIM.Clients {
+		if c.Sources == nil || slices.Contains(c.Sources, e.Source) {
+			all = append(all, reader(known[c.Name], c.Name, e))
+		}
+	}
+	return all
+}
+
+func reader(c scim.ClientStatus, name string, e *mirror.Explanation) mirror.Reader {
+	r := mirror.Reader{Client: name, Text: "has not imported it since it last changed"}
+	var before time.Time
+	for _, w := range c.Walks {
+		if w.Filtered || w.Endpoint != "/" && w.Endpoint != "/"+e.Type+"s" {
+			continue
+		}
+		at := w.Started
+		if w.LastDelta.After(at) {
+			at = w.LastDelta
+		}
+		switch {
+		case !w.Done:
+		case !at.Before(e.Changed):
+			if at.After(r.At) {
+				r.At, r.Text = at, "has read it since it last changed"
+			}
+		case at.After(before):
+			before = at
+		}
+	}
+	switch {
+	case !r.At.IsZero():
+	case !before.IsZero():
+		r.Text += "; its last import was at " + before.UTC().Format(time.DateTime) + " UTC"
+	case c.LastRequest.IsZero():
+		r.Text = "has asked for nothing that is known of"
+	}
+	return r
+}

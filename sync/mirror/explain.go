@@ -1,0 +1,398 @@
+package mirror
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"scimbridge/scim/directory"
+	"scimbridge/sync/store"
+)
+
+// An Explanation says why a user or group is in the endpoint, or is not, and
+// where what is served of it comes from.
+type Explanation struct {
+	Source string `json:"source"`
+	Type   string `json:"type"` // User or Group
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+
+	// State is served, inactive (served with active=false), or absent.
+	State string `json:"state"`
+	// Why says in a sentence what decided.
+	Why string `json:"why"`
+	// Rule is the setting of the scope that leaves it out; empty: none does.
+	Rule string `json:"rule,omitempty"`
+	// Rules are what every rule of the scope makes of it.
+	Rules []RuleResult `json:"rules,omitempty"`
+
+	// Graph is the stored object, SCIM what is served; absent where there is none.
+	Graph json.RawMessage `json:"graph,omitempty"`
+	SCIM  json.RawMessage `json:"scim,omitempty"`
+	// Would is what a publication that waits would serve, where that is something
+	// else.
+	Would json.RawMessage `json:"would,omitempty"`
+	// Problems are values that could not be mapped.
+	Problems []string `json:"problems,omitempty"`
+
+	// Round is the round of the source that last changed the stored object.
+	Round uint64 `json:"round,omitempty"`
+	// Removed is when the tenant removed it.
+	Removed time.Time `json:"removed,omitzero"`
+	// Changed is when what is served last changed, and Generation in which
+	// generation; 0: in one that is no longer kept.
+	Changed    time.Time `json:"changed,omitzero"`
+	Generation uint64    `json:"generation,omitempty"`
+	// Readers are the clients that see the source, and whether they have read it
+	// since.
+	Readers []Reader `json:"readers,omitempty"`
+}
+
+// A Reader is a client, and whether it has read a resource since it last
+// changed.
+type Reader struct {
+	Client string `json:"client"`
+	// At is when an import began that had it; zero: none that is known.
+	At time.Time `json:"at,omitzero"`
+	// Text says it in words.
+	Text string `json:"text"`
+}
+
+// The states of an Explanation.
+const (
+	StateServed   = "served"
+	StateInactive = "inactive"
+	StateAbsent   = "absent"
+)
+
+// Explain explains the users and groups that a text names: an id, a
+// userPrincipalName, an e-mail address, and of groups the displayName or the
+// mailNickname; upper and lower case count the same. There may be several, of which at most limit are
+// given, and none. It asks Graph nothing. Somebody who is not served is looked
+// for among everybody who is stored, which takes time with their number.
+func (m *Mirror) Explain(ctx context.Context, text string, limit int) ([]Explanation, error) {
+	objects, err := m.find(ctx, strings.TrimSpace(text), limit)
+	if err != nil {
+		return nil, fmt.Errorf("looking for %q: %w", text, err)
+	}
+	d := newDecider(ctx, &m.cfg.Scope, m.cfg.Store, m.cfg.Name)
+	all := make([]Explanation, len(objects))
+	for i := range objects {
+		if all[i], err = m.explain(d, &objects[i]); err != nil {
+			return nil, fmt.Errorf("explaining %s %s: %w", objects[i].Kind, objects[i].ID, err)
+		}
+	}
+	return all, nil
+}
+
+// find gives the stored objects that a text names.
+func (m *Mirror) find(ctx context.Context, text string, limit int) (found []store.Object, err error) {
+	for _, kind := range []store.Kind{store.User, store.Group} {
+		obj, ok, err := m.cfg.Store.Object(ctx, m.cfg.Name, kind, cmp.Or(strings.ToLower(text), "-"))
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			found = append(found, obj)
+		}
+	}
+	if len(found) > 0 || text == "" {
+		return found, nil
+	}
+	for _, kind := range []store.Kind{store.User, store.Group} {
+		more, err := m.search(ctx, kind, text, limit-len(found))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
+}
+
+// search looks through the objects of a kind.
+func (m *Mirror) search(ctx context.Context, kind store.Kind, text string, limit int) (found []store.Object, err error) {
+	fold := []byte(strings.ToLower(text))
+	for obj, err := range m.cfg.Store.Objects(ctx, m.cfg.Name, kind, 0) {
+		if err != nil {
+			return nil, err
+		}
+		if len(found) >= limit {
+			break
+		}
+		// Most are told apart without being decoded; a text with an escape in it
+		// is looked at.
+		if lower := bytes.ToLower(obj.Properties); !bytes.Contains(lower, fold) && !bytes.Contains(lower, []byte(`\`)) {
+			continue
+		}
+		if isNamed(&obj, text) {
+			obj.Properties = bytes.Clone(obj.Properties)
+			found = append(found, obj)
+		}
+	}
+	return found, nil
+}
+
+// isNamed says whether a text is one of the names of an object.
+func isNamed(obj *store.Object, text string) bool {
+	var names struct {
+		DisplayName       any `json:"displayName"`
+		Mail              any `json:"mail"`
+		MailNickname      any `json:"mailNickname"`
+		UserPrincipalName any `json:"userPrincipalName"`
+	}
+	if json.Unmarshal(obj.Properties, &names) != nil {
+		return false
+	}
+	all := []any{names.Mail, names.UserPrincipalName}
+	if obj.Kind == store.Group {
+		all = append(all, names.DisplayName, names.MailNickname)
+	}
+	return slices.ContainsFunc(all, func(name any) bool {
+		s, ok := name.(string)
+		return ok && strings.EqualFold(s, text)
+	})
+}
+
+func (m *Mirror) explain(d *decider, obj *store.Object) (Explanation, error) {
+	e := Explanation{
+		Source: m.cfg.Name, Type: directory.User.String(), ID: obj.ID, State: StateAbsent,
+		Graph: obj.Properties, Round: obj.Round, Name: nameIn(obj),
+	}
+	rules := d.userRules
+	if obj.Kind == store.Group {
+		e.Type, rules = directory.Group.String(), d.groupRules
+	}
+	var err error
+	if e.Rules, err = rules(obj.Properties); err != nil {
+		return e, err
+	}
+	if err := d.showWays(&e); err != nil {
+		return e, err
+	}
+	e.Rule = first(e.Rules).Rule
+	if obj.Removed != nil {
+		e.Removed = obj.Removed.At
+	}
+	e.Problems = m.problems(obj)
+	current := m.cfg.Picture.Current()
+	if current != nil {
+		if res, ok := current.ByID(obj.ID); ok {
+			m.showServed(&e, current, res)
+		}
+	}
+	e.Why = m.sentence(&e, obj)
+	return e, m.showWaiting(&e, current)
+}
+
+// nameIn is what people know a stored object by.
+func nameIn(obj *store.Object) string {
+	var names struct {
+		DisplayName       any `json:"displayName"`
+		UserPrincipalName any `json:"userPrincipalName"`
+	}
+	if json.Unmarshal(obj.Properties, &names) == nil {
+		for _, name := range []any{names.UserPrincipalName, names.DisplayName} {
+			if s, ok := name.(string); ok && s != "" {
+				return s
+			}
+		}
+	}
+	return obj.ID
+}
+
+// showWays adds to the rules by membership how somebody is in the group.
+func (d *decider) showWays(e *Explanation) error {
+	for i := range e.Rules {
+		r := &e.Rules[i]
+		if !r.In || e.Type == directory.Group.String() {
+			continue
+		}
+		var way []string
+		var err error
+		switch r.Rule {
+		case ruleMemberOf:
+			way, err = d.groups.wayUp(e.ID, func(id string) bool { return d.roots[id] })
+		case ruleAssigned:
+			way, err = d.wayOfAssigned(e.ID)
+		}
+		if err != nil {
+			return err
+		}
+		for _, id := range way {
+			name, err := d.groups.name(id)
+			if err != nil {
+				return err
+			}
+			r.Path = append(r.Path, name)
+		}
+	}
+	return nil
+}
+
+// wayOfAssigned gives the assigned group that a user is assigned by, if she is
+// not herself.
+func (d *decider) wayOfAssigned(id string) ([]string, error) {
+	direct, err := d.groups.direct(id)
+	if err != nil || slices.Contains(direct, assignedTo(d.scope.Assigned)) {
+		return nil, err
+	}
+	for _, g := range direct {
+		if is, err := d.assignedGroup(g); is || err != nil {
+			return []string{g}, err
+		}
+	}
+	return nil, nil
+}
+
+// name is a group's display name, or its id.
+func (c *closure) name(id string) (string, error) {
+	obj, ok, err := c.store.Object(c.ctx, c.source, store.Group, id)
+	if err != nil || !ok {
+		return id, err
+	}
+	return nameIn(&obj), nil
+}
+
+// problems are the values that the mapping leaves out.
+func (m *Mirror) problems(obj *store.Object) (all []string) {
+	mapped := m.cfg.Mapper.Group
+	if obj.Kind == store.User {
+		mapped = func(b []byte) (directory.Record, []problem, error) { return m.cfg.Mapper.User(b, obj.Removed != nil) }
+	}
+	_, problems, err := mapped(obj.Properties)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, p := range problems {
+		all = append(all, p.String())
+	}
+	return all
+}
+
+func (m *Mirror) showServed(e *Explanation, current *directory.Snapshot, res directory.Resource) {
+	e.State, e.SCIM, e.Changed = StateServed, res.AppendJSON(nil), res.LastModified()
+	if !res.Active() {
+		e.State = StateInactive
+	}
+	for _, g := range m.cfg.Picture.Generations() {
+		if g.Published.Equal(e.Changed) {
+			e.Generation = g.Number
+		}
+	}
+	if current.Published().Equal(e.Changed) {
+		e.Generation = current.Generation()
+	}
+}
+
+// sentence says what decided.
+func (m *Mirror) sentence(e *Explanation, obj *store.Object) string {
+	out := first(e.Rules)
+	removed := obj.Removed != nil
+	kept := ""
+	if e.State == StateInactive && (removed || !out.In) {
+		kept = "; it is served as inactive until " + e.Changed.Add(m.cfg.Scope.KeepRemoved).Format(time.DateTime) + " UTC"
+	}
+	switch {
+	case removed && obj.Removed.Reason == vanished:
+		return "missing from a full read of the tenant at " + obj.Removed.At.Format(time.DateTime) + " UTC" + kept
+	case removed:
+		return "removed in the tenant, which was told at " + obj.Removed.At.Format(time.DateTime) + " UTC" + kept
+	case !out.In && e.State == StateServed:
+		return fmt.Sprintf("out of the scope (%s: %s), and served until that is published", out.Rule, out.Text)
+	case !out.In:
+		return fmt.Sprintf("out of the scope, by %s: %s%s", out.Rule, out.Text, kept)
+	case e.State == StateAbsent:
+		return "in the scope, and served once it is published"
+	case e.State == StateInactive:
+		return "in the scope; served with active=false, since the account is disabled"
+	case len(e.Rules) == 0:
+		return "everybody in the tenant is in the scope"
+	}
+	return "in the scope: every rule lets it in"
+}
+
+// showWaiting adds what a held snapshot would make of it, and why nothing is
+// published.
+func (m *Mirror) showWaiting(e *Explanation, current *directory.Snapshot) error {
+	status := m.Status()
+	switch held := m.HeldSnapshot(); {
+	case !status.Frozen.IsZero():
+		e.Why += "; the source is frozen since " + status.Frozen.UTC().Format(time.DateTime) + " UTC"
+	case held != nil:
+		res, ok := held.ByID(e.ID)
+		switch {
+		case !ok && e.State != StateAbsent:
+			e.Why += "; a held round would take it out"
+		case ok && !bytes.Equal(e.SCIM, res.AppendJSON(nil)):
+			e.Would = res.AppendJSON(nil)
+			e.Why += "; a held round would change it"
+		}
+	case current == nil:
+		e.Why += "; nothing of the source is served yet"
+	}
+	return nil
+}
+
+// Sample is Explain for an object from a file, without any state: as it would be
+// if a tenant had it. Its memberships are what it has in memberOf: ids of groups,
+// or objects with an id.
+func Sample(cfg Config, kind store.Kind, object []byte) (Explanation, error) {
+	e := Explanation{Source: cfg.Name, Type: directory.User.String(), State: StateAbsent}
+	properties, groups, err := sampleOf(object)
+	if err != nil {
+		return e, err
+	}
+	obj := store.Object{Kind: kind, Properties: properties}
+	var t userTraits
+	if t, err = traitsOf(properties); err != nil {
+		return e, err
+	}
+	obj.ID = t.ID
+	e.ID, e.Name, e.Graph = t.ID, nameIn(&obj), properties
+	var unknown []RuleResult
+	if cfg.Scope.Assigned != "" {
+		cfg.Scope.Assigned = ""
+		unknown = append(unknown, RuleResult{Rule: ruleAssigned, In: true, Text: "is not judged: a file does not tell who is assigned"})
+	}
+	if len(cfg.Scope.MemberOf) > 0 && groups == nil && kind == store.User {
+		cfg.Scope.MemberOf = nil
+		unknown = append(unknown, RuleResult{Rule: ruleMemberOf, In: true, Text: "is not judged: the object has no memberOf"})
+	}
+	d := newDecider(context.Background(), &cfg.Scope, &sampleStore{groups: groups}, cfg.Name)
+	m := &Mirror{cfg: cfg}
+	rec, rules := directory.Record{}, d.userRules
+	if kind == store.Group {
+		e.Type, rules = directory.Group.String(), d.groupRules
+		rec, _, err = cfg.Mapper.Group(properties)
+	} else {
+		rec, _, err = cfg.Mapper.User(properties, false)
+	}
+	if err != nil {
+		return e, fmt.Errorf("mapping the object: %w", err)
+	}
+	if e.Rules, err = rules(properties); err != nil {
+		return e, err
+	}
+	if err := d.showWays(&e); err != nil {
+		return e, err
+	}
+	e.Rules = append(e.Rules, unknown...)
+	e.Problems = m.problems(&obj)
+	out := first(e.Rules)
+	e.Rule = out.Rule
+	if !out.In {
+		e.Why = fmt.Sprintf("would be out of the scope, by %s: %s", out.Rule, out.Text)
+		return e, nil
+	}
+	e.State, e.Why = StateServed, "would be served"
+	if !rec.Active {
+		e.State, e.Why = StateInactive, "would be served with active=false, since the account is disabled"
+	}
+	e.SCIM = slices.Concat([]byte{'{'}, rec.Body, []byte{'}'})
+	return e, nil
+}
