@@ -87,6 +87,10 @@ func (p *program) printStatus(st *admin.Status) error {
 		case s.Error != "":
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, s.Error)
 		}
+		if s.HiddenGroups > 0 {
+			fmt.Fprintf(p.stdout, "\n%s: %s their members and are served without any: %s\n  grant the application permission Member.Read.Hidden to see them\n",
+				s.Name, count(s.HiddenGroups, "group")+hides(s.HiddenGroups), strings.Join(s.HiddenNames, ", "))
+		}
 		if s.Waiting != "" {
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("WAITING FOR CONSENT"), s.Waiting)
 		}
@@ -104,6 +108,13 @@ func (p *program) printStatus(st *admin.Status) error {
 		}
 	}
 	return nil
+}
+
+func hides(n int) string {
+	if n == 1 {
+		return " hides"
+	}
+	return " hide"
 }
 
 // nextTry words when a source that fails is tried again.

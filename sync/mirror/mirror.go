@@ -97,6 +97,8 @@ type Mirror struct {
 	pulled atomic.Bool
 	// tidied is when the store was last rid of what nobody needs. Held: pulling.
 	tidied time.Time
+	// lookedForHidden: since the start. Held: pulling.
+	lookedForHidden bool
 
 	status statusKeeper
 }
@@ -186,6 +188,7 @@ func (m *Mirror) refresh(ctx context.Context, opts Options, report *Report) erro
 	if !m.clockTrusted() {
 		m.log.Error("clock is far from Microsoft's; until it is set nobody who was removed goes for good, and nothing is forgotten", "off", m.clockOff())
 	}
+	m.lookForHidden(ctx, report)
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
 	if err := m.publish(ctx, report); err != nil {

@@ -173,7 +173,7 @@ func Select(mapper *mapping.Mapper, scope *Scope) map[graph.Kind][]string {
 	if scope.Where != nil {
 		needed = append(needed, scope.Where.Properties()...)
 	}
-	ofGroups := []string{}
+	ofGroups := []string{"visibility"} // lookForHidden
 	if len(scope.GroupTypes) > 0 {
 		ofGroups = append(ofGroups, "groupTypes", "securityEnabled", "mailEnabled", "onPremisesSyncEnabled")
 	}

@@ -133,6 +133,8 @@ type Status struct {
 	// Drift counts the objects that a full read found otherwise than deltas
 	// had told, since the start.
 	Drift uint64
+	// Hidden are the groups whose members are hidden from us.
+	Hidden Hidden
 }
 
 // A statusKeeper guards a Status.

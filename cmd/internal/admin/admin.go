@@ -211,9 +211,13 @@ type SourceStatus struct {
 	Rounds       map[string]uint64 `json:"rounds,omitempty"` // by outcome
 	LastElapsed  time.Duration     `json:"lastElapsedNanoseconds,omitempty"`
 	Drift        uint64            `json:"drift,omitempty"`
-	Broken       int               `json:"broken,omitempty"`   // objects of the last round not understood
-	Problems     int               `json:"problems,omitempty"` // values of the last round not mapped
-	Graph        *GraphStatus      `json:"graph,omitempty"`    // nil: it is not pulled
+	// HiddenGroups counts the groups that hide their members from us, and
+	// HiddenNames are the first of them.
+	HiddenGroups int          `json:"hiddenGroups,omitempty"`
+	HiddenNames  []string     `json:"hiddenGroupNames,omitempty"`
+	Broken       int          `json:"broken,omitempty"`   // objects of the last round not understood
+	Problems     int          `json:"problems,omitempty"` // values of the last round not mapped
+	Graph        *GraphStatus `json:"graph,omitempty"`    // nil: it is not pulled
 
 	HeldRound uint64    `json:"heldRound,omitempty"`
 	HeldSince time.Time `json:"heldSince,omitzero"`

@@ -145,6 +145,7 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 	s.progress(&st, &m, looked)
 	st.Next, st.LastSuccess, st.FailedSince, st.Failures = m.Next, m.LastSuccess, m.FailedSince, m.Failures
 	st.Frozen, st.RoundStarted, st.LastElapsed, st.Drift = m.Frozen, m.RoundStarted, m.Last.Elapsed, m.Drift
+	st.HiddenGroups, st.HiddenNames = m.Hidden.Total, m.Hidden.Names
 	st.Broken, st.Problems = m.Last.Broken, m.Last.Problems
 	st.Rounds = make(map[string]uint64, len(m.Rounds))
 	for outcome, n := range m.Rounds {
