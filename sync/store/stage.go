@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // A stage holds changes of a round that are not yet written. Its objects and
@@ -95,13 +94,12 @@ func (r *round) flushIDs(schema string) error {
 	if err := r.db.fail("ids"); err != nil {
 		return err
 	}
-	in := r.inserter("INSERT INTO "+schema+".ids (ref, id) VALUES ", 2, "")
 	for _, staged := range r.stage.ids {
-		if err := in.add(r.ref(staged.n), encodeID(staged.id)); err != nil {
+		if err := r.exec("INSERT INTO "+schema+".ids (ref, id) VALUES (?, ?)", r.ref(staged.n), encodeID(staged.id)); err != nil {
 			return err
 		}
 	}
-	return in.flush()
+	return nil
 }
 
 const upsertObject = ` ON CONFLICT DO UPDATE SET round = excluded.round,
@@ -111,15 +109,15 @@ func (r *round) flushObjects(schema string) error {
 	if err := r.db.fail("objects"); err != nil {
 		return err
 	}
-	in := r.inserter("INSERT INTO "+schema+".objects (slot, round, removed_at, reason, properties) VALUES ", 5, upsertObject)
+	insert := "INSERT INTO " + schema + ".objects (slot, round, removed_at, reason, properties) VALUES (?, ?, ?, ?, ?)" + upsertObject
 	for _, slot := range slices.Sorted(maps.Keys(r.stage.objects)) {
 		o := r.stage.objects[slot]
 		at, reason := encodeRemoval(o.removed)
-		if err := in.add(slot, r.number, at, reason, o.properties); err != nil {
+		if err := r.exec(insert, slot, r.number, at, reason, o.properties); err != nil {
 			return err
 		}
 	}
-	return in.flush()
+	return nil
 }
 
 const upsertEdge = ` ON CONFLICT (m) DO UPDATE SET type = excluded.type, round = excluded.round, ended = excluded.ended`
@@ -128,66 +126,15 @@ func (r *round) flushEdges(schema string) error {
 	if err := r.db.fail("edges"); err != nil {
 		return err
 	}
-	type row struct {
-		ends
-		*stagedEdge
-	}
-	rows := make([]row, 0, len(r.stage.edges))
-	for at, e := range r.stage.edges {
-		rows = append(rows, row{at, e})
-	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.m, b.m) })
-	in := r.inserter("INSERT INTO "+schema+".edges (m, grp, member, type, round, ended) VALUES ", 6, upsertEdge)
-	for _, e := range rows {
-		if err := in.add(edgeSpan(r.source).first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), r.number, e.ended); err != nil {
-			return err
-		}
-	}
-	return in.flush()
-}
-
-// An inserter puts rows into a table some at a time: a statement for each would
-// cost more than the row.
-type inserter struct {
-	r          *round
-	head, tail string // of the statement, before and after its rows
-	columns    int
-	args       []any
-}
-
-// insertRows is how many rows are put by one statement.
-const insertRows = 32
-
-func (r *round) inserter(head string, columns int, tail string) *inserter {
-	return &inserter{r: r, head: head, tail: tail, columns: columns, args: make([]any, 0, insertRows*columns)}
-}
-
-func (in *inserter) add(row ...any) error {
-	in.args = append(in.args, row...)
-	if len(in.args) < insertRows*in.columns {
-		return nil
-	}
-	return in.exec(insertRows)
-}
-
-// flush puts what is left, row by row, so that there are but two statements to
-// prepare.
-func (in *inserter) flush() error {
-	for len(in.args) > 0 {
-		if err := in.exec(1); err != nil {
+	insert := "INSERT INTO " + schema + ".edges (m, grp, member, type, round, ended) VALUES (?, ?, ?, ?, ?, ?)" + upsertEdge
+	byNumber := func(a, b ends) int { return cmp.Compare(r.stage.edges[a].m, r.stage.edges[b].m) }
+	for _, at := range slices.SortedFunc(maps.Keys(r.stage.edges), byNumber) {
+		e := r.stage.edges[at]
+		if err := r.exec(insert, edgeSpan(r.source).first+e.m, r.ref(at.group), r.ref(at.member), encodeType(e.typ), r.number, e.ended); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// exec puts the first so many rows.
-func (in *inserter) exec(rows int) error {
-	row := "(?" + strings.Repeat(", ?", in.columns-1) + ")"
-	n := rows * in.columns
-	err := in.r.exec(in.head+row+strings.Repeat(", "+row, rows-1)+in.tail, in.args[:n]...)
-	in.args = append(in.args[:0], in.args[n:]...)
-	return err
 }
 
 // unspill moves what waits in the temp schema into the tables.
