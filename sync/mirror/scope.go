@@ -211,13 +211,6 @@ func (t *userTraits) licensed() bool {
 	return len(list) > 2 && list[0] == '['
 }
 
-func traitsOf(properties []byte) (t userTraits, err error) {
-	if err := json.Unmarshal(properties, &t); err != nil {
-		return t, fmt.Errorf("reading its properties: %w", err)
-	}
-	return t, nil
-}
-
 // ownRules are what the rules that need nothing but the user herself make of
 // her; where is not among them.
 func (s *Scope) ownRules(t *userTraits) []RuleResult {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,14 +44,34 @@ type world struct {
 	firstRound firstRound
 }
 
-// perGroup is how many people there are for one group.
-const perGroup = 50
+// Of what the tenant consists beside people: some groups of the whole company,
+// its departments and offices, nested in each other, as many at each size, so
+// that a person is in about as many groups at each; and a team for so many
+// people.
+const (
+	companyGroups = 60
+	perTeam       = 50
+	teamSize      = 20
+)
+
+// teams makes teams of those whom it is given.
+func (w *world) teams(ids []string) {
+	for i := range w.people / perTeam {
+		team := w.tenant.SetGroup(map[string]any{"displayName": fmt.Sprint("Team ", i+1), "groupTypes": []string{}, "securityEnabled": true,
+			"mailEnabled": false, "mailNickname": fmt.Sprint("team-", i+1)})
+		members := make([]string, teamSize)
+		for k := range members {
+			members[k] = ids[(i*perTeam+k*7)%len(ids)]
+		}
+		w.tenant.AddMember(team, members...)
+	}
+}
 
 // newWorld makes a tenant and a directory for the program.
 func (b *bench) newWorld(ctx context.Context, people int) (*world, error) {
 	w := &world{b: b, people: people, dir: filepath.Join(b.dir, fmt.Sprint("bridge-", people)), client: newClient(),
 		left: make(map[string]bool)}
-	w.tenant = graphtest.NewCompany(graphtest.Options{Seed: uint64(people), Calm: true}, people, people/perGroup)
+	w.tenant = graphtest.NewCompany(graphtest.Options{Seed: 1, Calm: true}, people, companyGroups)
 	w.app = w.tenant.AddApp(graphtest.App{
 		Secret: clientSecret, Consented: true, Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"},
 	})
@@ -58,11 +79,12 @@ func (b *bench) newWorld(ctx context.Context, people int) (*world, error) {
 	if err := w.server.Start(); err != nil {
 		return nil, err
 	}
+	var all []string
 	for u := range w.tenant.Users() {
-		if w.ids = append(w.ids, u.ID); len(w.ids) == 5000 {
-			break
-		}
+		all = append(all, u.ID)
 	}
+	w.teams(all)
+	w.ids = slices.Clone(all[:min(len(all), 5000)])
 	for g := range w.tenant.Groups() { // of which it is the first
 		w.staff = g.ID
 		break
