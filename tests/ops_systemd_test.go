@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -160,6 +161,56 @@ func TestSocketActivation(t *testing.T) {
 				t.Errorf("after the restart %d are served, before it were %d", len(got), len(want))
 			}
 		})
+	}
+}
+
+// A crash must not look like a faulty file, which is not started again: Go's own
+// status for it is ours for that.
+func TestCrashIsNoFaultyFile(t *testing.T) {
+	tenant := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 3}, 40, 5))
+	b := newBridge(t)
+	b.configure(tenant.source("contoso"))
+	if err := b.launch(exec.Command("/bin/sh", "-c", `ulimit -c 0; exec "$@"`, "-", binary, "serve", "--config", b.configFile()), nil); err != nil {
+		t.Fatal(err)
+	}
+	b.ready()
+	b.signal(syscall.SIGSEGV)
+	var exit *exec.ExitError
+	if err := <-b.ended; !errors.As(err, &exit) || exit.ExitCode() != -1 || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGABRT {
+		t.Errorf("a crash ends the program with %v", err)
+	}
+}
+
+// The units are in order as systemd reads them.
+func TestUnitsAreInOrder(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("SKIPPED: the units were not verified: systemd-analyze is not installed")
+	}
+	dir := t.TempDir()
+	args := []string{"--man=no", "verify"}
+	for from, to := range map[string]string{"scim-bridge.service": "scim-bridge.service", "scim-bridge.socket": "scim-bridge.socket", "scim-bridge@.service": "scim-bridge@contoso.service"} {
+		text, err := os.ReadFile(filepath.Join("../systemd", from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, to)
+		// It looks for the program, which is not installed here.
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "/usr/bin/scim-bridge", binary)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, path)
+	}
+	cmd := exec.CommandContext(t.Context(), analyze, args...)
+	cmd.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+dir+":")
+	out, err := cmd.CombinedOutput()
+	for _, line := range strings.Split(string(out), "\n") {
+		if strings.Contains(line, "scim-bridge") {
+			t.Errorf("systemd-analyze verify: %s", line)
+		}
+	}
+	if err != nil {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,9 @@ a faulty one is told in the log and the old one stays in force. SIGTERM and
 SIGINT end it.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// A crash has Go's exit status 2, which is ours for a faulty file: units
+			// do not start that again. So it ends by a signal.
+			debug.SetTraceback("crash")
 			reload := make(chan os.Signal, 1)
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)

@@ -4,7 +4,11 @@ set -e
 case "$1" in
 remove | 0)
 	if [ -d /run/systemd/system ]; then
-		systemctl disable --now scim-bridge.service scim-bridge.socket 'scim-bridge@*.service' || true
+		systemctl stop scim-bridge.socket scim-bridge.service 'scim-bridge@*.service' || true
+	fi
+	if command -v systemctl >/dev/null; then
+		# Of a template this takes the links of all instances.
+		systemctl --no-reload disable scim-bridge.service scim-bridge.socket scim-bridge@.service || true
 	fi
 	;;
 esac

@@ -1,34 +1,95 @@
-#!/bin/sh
-# Tries the .deb in a Debian chroot: install, upgrade, remove, purge. As root:
+#!/usr/bin/env bash
+# Tries what build.sh makes, as root on Debian:
 #
-#   debootstrap --variant=minbase --include=ca-certificates,systemd bookworm CHROOT
-#   systemd/package/try.sh CHROOT OLD.deb NEW.deb
-set -eu
-chroot=$1
-cp "$2" "$chroot/tmp/old.deb"
-cp "$3" "$chroot/tmp/new.deb"
-inside() { chroot "$chroot" "$@"; }
-expect() { # what it is, then a command that has to succeed
-	what=$1
-	shift
-	if inside "$@" >/dev/null 2>&1; then echo "ok: $what"; else
-		echo "FAILED: $what"
+#   apt-get install mmdebstrap fakechroot fakeroot systemd-container lintian rpm
+#   systemd/package/try.sh
+#
+# - the same source elsewhere gives the same bytes;
+# - lintian has nothing to say;
+# - a Debian is booted with systemd, and the .deb installed, set up, started,
+#   reloaded, upgraded, removed and purged in it (tests/testdata/package.sh);
+# - the .rpm is installed, upgraded and erased, with its scripts;
+# - the program runs as in its container: alone in a read-only tree, without rights.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+source=$PWD
+arch=$(go env GOHOSTARCH)
+work=$(mktemp -d /var/tmp/scim-bridge-try.XXXXXX)
+trap 'rm -rf --one-file-system "$work"' EXIT
+step() { printf '\n== %s\n' "$*"; }
+ok() { echo "ok: $*"; }
+build() { # a script, a version
+	ARCHES=$arch "$1" "$2" >"$work/log" 2>&1 || {
+		cat "$work/log"
 		exit 1
-	fi
+	}
 }
-inside dpkg -i /tmp/old.deb
-expect "its user is there" id scim-bridge
-expect "its directories are its own" sh -c '[ "$(stat -c %U:%G:%a /etc/scim-bridge /etc/scim-bridge/secrets /var/lib/scim-bridge | tr "\n" " ")" = "root:scim-bridge:750 root:root:700 scim-bridge:scim-bridge:700 " ]'
-expect "it runs" scim-bridge version
-expect "the manual is there" test -s /usr/share/man/man8/scim-bridge.8.gz
-inside sh -c 'echo "# mine" >/etc/scim-bridge/config.yaml; echo state >/var/lib/scim-bridge/scim-bridge.db'
-inside dpkg -i /tmp/new.deb
-expect "an upgrade keeps settings and state" grep -q mine /etc/scim-bridge/config.yaml
-expect "and they are still there" test -s /var/lib/scim-bridge/scim-bridge.db
-inside dpkg -r scim-bridge
-expect "a removal takes the program" sh -c '! test -e /usr/bin/scim-bridge && ! test -e /usr/lib/systemd/system/scim-bridge.service'
-expect "and keeps settings and state" test -s /etc/scim-bridge/config.yaml -a -s /var/lib/scim-bridge/scim-bridge.db
-inside dpkg -i /tmp/old.deb
-expect "another installation finds them" grep -q mine /etc/scim-bridge/config.yaml
-inside dpkg -P scim-bridge
-expect "a purge takes everything" sh -c '! test -e /etc/scim-bridge && ! test -e /var/lib/scim-bridge'
+
+step "two versions"
+for version in 0.9.0 1.0.0; do
+	build systemd/package/build.sh "$version"
+	mkdir "$work/$version"
+	cp dist/*.deb dist/*.rpm dist/SHA256SUMS "$work/$version"
+done
+(cd dist && sha256sum --quiet -c SHA256SUMS)
+ok "built"
+
+step "reproducible"
+mkdir -p "$work/elsewhere/tree"
+git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$work/elsewhere/tree"
+(
+	umask 077
+	export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} TZ=Asia/Tokyo LC_ALL=C
+	chmod -R go-rwx "$work/elsewhere"
+	build "$work/elsewhere/tree/systemd/package/build.sh" 1.0.0
+)
+diff "$work/1.0.0/SHA256SUMS" "$work/elsewhere/tree/dist/SHA256SUMS"
+ok "the same bytes from another directory, umask and time zone"
+rm -rf "$work/elsewhere"
+
+step "lintian"
+lintian --fail-on error,warning --allow-root "$work"/1.0.0/*.deb
+ok "nothing to say"
+
+step "a Debian"
+# Not every machine lets a chroot have devices while it is made: fakechroot needs none.
+mmdebstrap --quiet --mode=fakechroot --variant=minbase --include=ca-certificates,systemd bookworm "$work/root.tar"
+mkdir "$work/root" && tar -xpf "$work/root.tar" -C "$work/root" --numeric-owner
+cp -a "$work/root" "$work/rpm"
+mkdir "$work/root/try"
+cp "$work"/0.9.0/*.deb "$work/root/try/old.deb"
+cp "$work"/1.0.0/*.deb "$work/root/try/new.deb"
+SCIM_BRIDGE_TRY=$work go test -count=1 -run 'TestPackageInDebian$' ./tests
+
+step "the .rpm"
+inside() { rpm --root "$work/rpm" --nodeps "$@"; }
+inside -i "$work"/0.9.0/*.rpm
+chroot "$work/rpm" scim-bridge version | grep '^scim-bridge 0.9.0 '
+chroot "$work/rpm" id scim-bridge
+[ "$(chroot "$work/rpm" stat -c %U:%G:%a /etc/scim-bridge /var/lib/scim-bridge | xargs)" = "root:scim-bridge:750 scim-bridge:scim-bridge:700" ]
+echo "# mine" >"$work/rpm/etc/scim-bridge/config.yaml"
+ok "installed"
+inside -U "$work"/1.0.0/*.rpm
+chroot "$work/rpm" scim-bridge version | grep '^scim-bridge 1.0.0 '
+grep -q mine "$work/rpm/etc/scim-bridge/config.yaml"
+inside -V scim-bridge
+ok "upgraded"
+inside -e scim-bridge
+[ ! -e "$work/rpm/usr/bin/scim-bridge" ] && grep -q mine "$work/rpm/etc/scim-bridge/config.yaml"
+ok "erased; settings and state stay"
+
+step "as in the container"
+tree=$work/container
+install -D "dist/$arch/scim-bridge" "$tree/usr/bin/scim-bridge"
+install -D /etc/ssl/certs/ca-certificates.crt "$tree/etc/ssl/certs/ca-certificates.crt"
+install -d -m 1777 "$tree/tmp"
+unshare --mount --pid --fork bash -euc '
+	mount --bind "$1" "$1"
+	mount -t tmpfs tmpfs "$1/tmp"
+	mount -o remount,bind,ro "$1"
+	! touch "$1/usr/bin/x" 2>/dev/null
+	cd "$1"
+	exec chroot --userspec=65532:65532 . /usr/bin/scim-bridge demo --once --users 50 --groups 5' - "$tree" | grep -A3 -i 'import'
+ok "runs alone, read-only, as user 65532"
+
+printf '\nAll of it holds for %s.\n' "$source"
