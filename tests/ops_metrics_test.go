@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -11,10 +12,20 @@ import (
 	"scimbridge/sync/graph/graphtest"
 )
 
+// promtool is Prometheus' own tool, of the path or named by SCIM_BRIDGE_PROMTOOL;
+// empty where there is none.
+func promtool() string {
+	path, err := exec.LookPath(cmp.Or(os.Getenv("SCIM_BRIDGE_PROMTOOL"), "promtool"))
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
 // The rules are right for Prometheus, and fire when they should.
 func TestAlertRules(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
+	promtool := promtool()
+	if promtool == "" {
 		t.Skip("SKIPPED: the alert rules were not checked: promtool is not installed")
 	}
 	for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
@@ -41,6 +52,13 @@ func TestMonitoringSpeaksOfWhatThereIs(t *testing.T) {
 	b.list("/Users", 7)
 	b.list("/Groups", 1)
 	_, metrics := b.get(b.admin+"/metrics", nil)
+	if tool := promtool(); tool != "" {
+		lint := exec.CommandContext(t.Context(), tool, "check", "metrics")
+		lint.Stdin = strings.NewReader(metrics)
+		if out, err := lint.CombinedOutput(); err != nil {
+			t.Errorf("promtool check metrics: %v\n%s", err, out)
+		}
+	}
 	read := func(name string) string {
 		data, err := os.ReadFile(name)
 		if err != nil {

@@ -1,6 +1,8 @@
 package tests
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -59,6 +61,9 @@ func TestStatusPage(t *testing.T) {
 		if n++; n%9 == 0 {
 			tenant.UpdateUser(u.ID, map[string]any{"jobTitle": "Page tester"})
 			if n%27 == 0 {
+				for i := range n % 5 { // joiners
+					tenant.SetUser(map[string]any{"displayName": fmt.Sprint("Joiner ", n, " ", i), "jobTitle": "Joiner", "userPrincipalName": fmt.Sprintf("joiner%d.%d@contoso.com", n, i), "accountEnabled": true})
+				}
 				b.sync("contoso")
 			}
 		}
@@ -76,9 +81,10 @@ func TestStatusPage(t *testing.T) {
 	if got := b.sync("contoso"); got != "held" {
 		t.Fatalf("the round is %s", got)
 	}
-	page := browse(t, b.admin+"/", "status.png", "--window-size=1080,1150")
+	page := browse(t, b.admin+"/", "status.png", "--window-size=1080,1310")
 	for _, want := range []string{
 		"contoso", "is held", "Approve round", "Who would be affected", "importer", "finished", "under way", "<svg", "Configuration in force", leaver,
+		"What changed lately", "Dashed: groups",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -89,16 +95,19 @@ func TestStatusPage(t *testing.T) {
 			t.Errorf("the page has a secret")
 		}
 	}
-	browse(t, b.admin+"/", "status-phone.png", "--window-size=500,1420")
-	browse(t, b.admin+"/", "status-dark.png", "--window-size=1080,1150", "--force-dark-mode", "--blink-settings=preferredColorScheme=0")
+	browse(t, b.admin+"/", "status-phone.png", "--window-size=500,1560")
+	browse(t, b.admin+"/", "status-dark.png", "--window-size=1080,1310", "--force-dark-mode", "--blink-settings=preferredColorScheme=0")
 	var someone string
 	for u := range tenant.Users() {
 		someone = u.Text("userPrincipalName")
 		break
 	}
-	if found := browse(t, b.admin+"/lookup?q="+url.QueryEscape(someone), "lookup.png", "--window-size=1080,900"); !strings.Contains(found, "userPrincipalName") || !strings.Contains(found, "urn:ietf:params:scim:schemas:core:2.0:User") {
+	if found := browse(t, b.admin+"/lookup?q="+url.QueryEscape(someone), "lookup.png", "--window-size=1080,1150"); !strings.Contains(found, "userPrincipalName") || !strings.Contains(found, "urn:ietf:params:scim:schemas:core:2.0:User") ||
+		!strings.Contains(found, "Where each value comes from") || !strings.Contains(found, "<code>jobTitle</code>") {
 		t.Errorf("the look-up shows no %s:\n%.2000s", someone, found)
 	}
+
+	checkAccessibility(t, b.admin+"/", b.admin+"/lookup?q="+url.QueryEscape(someone), b.admin+"/consent")
 
 	// What the button does.
 	held := page[strings.Index(page, `name="round" value="`)+len(`name="round" value="`):]
@@ -118,7 +127,36 @@ func TestStatusPage(t *testing.T) {
 	if res.StatusCode != http.StatusOK || res.Request.URL.Path != "/" {
 		t.Errorf("approving led to %s with %s", res.Request.URL, res.Status)
 	}
-	if page := browse(t, b.admin+"/", "", "--window-size=1080,1150"); strings.Contains(page, "Approve round") {
+	if page := browse(t, b.admin+"/", "", "--window-size=1080,1310"); strings.Contains(page, "Approve round") {
 		t.Error("after approving a round is still held")
+	}
+}
+
+// checkAccessibility has axe-core look at pages, where SCIM_BRIDGE_AXE names a
+// directory with it and puppeteer-core (npm install puppeteer-core axe-core).
+func checkAccessibility(t *testing.T, pages ...string) {
+	t.Helper()
+	modules := os.Getenv("SCIM_BRIDGE_AXE")
+	if modules == "" {
+		t.Log("SKIPPED: accessibility was not checked: SCIM_BRIDGE_AXE names no directory with axe-core")
+		return
+	}
+	out, err := exec.CommandContext(t.Context(), "node", append([]string{"accessibility/axe.mjs", modules, chromium(t)}, pages...)...).Output()
+	if err != nil {
+		t.Fatalf("axe-core: %v\n%s", err, out)
+	}
+	var result struct {
+		Checked int
+		Faults  []struct {
+			URL, Scheme, Rule string
+			Width             int
+			Nodes             []string
+		}
+	}
+	if err := json.Unmarshal(out, &result); err != nil || result.Checked == 0 {
+		t.Fatalf("axe-core said %s, %v", out, err)
+	}
+	for _, f := range result.Faults {
+		t.Errorf("%s (%s, %d wide): %s\n%s", f.URL, f.Scheme, f.Width, f.Rule, strings.Join(f.Nodes, "\n"))
 	}
 }

@@ -51,6 +51,8 @@ type Backend interface {
 	// HeldChanges says what approving the held round would change, losses
 	// first, up to limit; omitted is how many more there are.
 	HeldChanges(ctx context.Context, source string, limit int) (changes []Change, omitted int, err error)
+	// Lately says what the source's last generations changed, the latest first.
+	Lately(ctx context.Context, source string, limit int) ([]Lately, error)
 	// Lookup finds the users and groups with an id, user name, e-mail address
 	// or display name.
 	Lookup(ctx context.Context, text string) ([]Found, error)
@@ -80,12 +82,31 @@ type PastRound struct {
 // A Change is what becomes of one user or group.
 type Change struct {
 	Kind, Type, ID, Name, Why string
+	Attributes                []string // those that change, of one who stays
+}
+
+// Lately is what a generation changed against the one before.
+type Lately struct {
+	Generation    uint64
+	Published     time.Time
+	Users, Groups directory.Counts
+	Changes       []Change // some of them, losses first
+	Omitted       int      // how many more there are
 }
 
 // A Found is a user or group, as it is served and as Microsoft gave it.
 type Found struct {
 	Source, ID, Name string
-	SCIM, Graph      string // indented JSON
+	SCIM, Graph      string  // indented JSON
+	Values           []Value // where each value that is served comes from
+}
+
+// A Value is one value that is served, and the rule of the mapping that gave it.
+type Value struct {
+	Path, JSON string
+	Rule       string // the Graph property, or the expression
+	Origin     string // whose rule it is; empty: the default mapping's
+	Problem    string // why the rule could not give it
 }
 
 // Status is how everything is. It is also what GET /api/v1/status gives.

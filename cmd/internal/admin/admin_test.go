@@ -16,6 +16,7 @@ import (
 
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/rehearse"
+	"scimbridge/scim/directory"
 	"scimbridge/sync/consent"
 	"scimbridge/sync/mirror"
 )
@@ -81,10 +82,18 @@ func (f *fake) HeldChanges(context.Context, string, int) ([]admin.Change, int, e
 func (f *fake) Explain(_ context.Context, source, text, by string) ([]mirror.Explanation, error) {
 	return []mirror.Explanation{{Source: source, Name: text, Why: by}}, nil
 }
+func (f *fake) Lately(context.Context, string, int) ([]admin.Lately, error) {
+	return []admin.Lately{{
+		Generation: 41, Published: time.Unix(1800000600, 0), Users: directory.Counts{Added: 2, Changed: 1234}, Omitted: 1200,
+		Changes: []admin.Change{{Kind: "changed", Type: "User", ID: "u7", Name: "<Mover & Shaker>", Attributes: []string{"title", "name.familyName"}}},
+	}}, nil
+}
 
 func (f *fake) Lookup(_ context.Context, text string) ([]admin.Found, error) {
 	if text == "ada" {
-		return []admin.Found{{Source: "contoso", ID: "u1", Name: "Ada", SCIM: `{"x":"</pre>"}`, Graph: "{}"}}, nil
+		return []admin.Found{{Source: "contoso", ID: "u1", Name: "Ada", SCIM: `{"x":"</pre>"}`, Graph: "{}", Values: []admin.Value{
+			{Path: "title", JSON: `"<Countess>"`, Rule: "jobTitle"}, {Path: "nickName", Rule: "user.mailNickname.upper()", Origin: "config.yaml:7", Problem: "no such overload"},
+		}}}, nil
 	}
 	return nil, nil
 }
@@ -284,7 +293,8 @@ func TestPageShowsEverythingAndEscapesIt(t *testing.T) {
 	for _, want := range []string{
 		"a reason", "config.yaml:1: a fault", "12,345", "Approve round 3", "Ada &lt;Lovelace&gt;", "and 7 more", "2 rounds failed", "no answer", "Frozen",
 		"1,000 users", "Drop 3 users", "disabled", "okta", "30 of 30", "broken off", "expired", "ends in 10 days", "interval: 1m -&gt; 2m",
-		"&lt;script&gt;alert(1)", "10 to 14", "No request since the start",
+		"&lt;script&gt;alert(1)", "10 to 14", "No request since the start", "users: 2 added, 1,234 changed", "&lt;Mover &amp; Shaker&gt;", "title, name.familyName", "and 1,200 more",
+		"Dashed: groups, 0",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -296,7 +306,8 @@ func TestPageShowsEverythingAndEscapesIt(t *testing.T) {
 	if policy := res.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
 		t.Errorf("the content policy is %q", policy)
 	}
-	if found := body(t, request(h, http.MethodGet, "/lookup?q=ada", "")); !strings.Contains(found, "&lt;/pre&gt;") || strings.Count(found, "<pre") != 2 {
+	if found := body(t, request(h, http.MethodGet, "/lookup?q=ada", "")); !strings.Contains(found, "&lt;/pre&gt;") || strings.Count(found, "<pre") != 2 ||
+		!strings.Contains(found, "&lt;Countess&gt;") || !strings.Contains(found, "jobTitle") || !strings.Contains(found, "config.yaml:7") || !strings.Contains(found, "no such overload") {
 		t.Errorf("the look-up shows %.3000s", found)
 	}
 	if none := body(t, request(h, http.MethodGet, "/lookup?q="+url.QueryEscape("<b>"), "")); !strings.Contains(none, "&lt;b&gt;") {

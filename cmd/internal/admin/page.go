@@ -35,14 +35,17 @@ func pageTemplate() *template.Template {
 		panic(err) // it is part of the program
 	}
 	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"n": thousands, "span": span, "clock": clock, "iso": iso,
+		"n": thousands, "span": span, "counts": counted, "join": strings.Join, "clock": clock, "iso": iso,
 	}).Parse(string(text)))
 }
 
 const (
-	// shownRounds are in the chart, shownChanges named of a held round.
+	// pastRounds are read for the page, shownRounds of them are in the chart;
+	// shownChanges are named of a held round, and shownLately generations told of.
+	pastRounds   = 1000
 	shownRounds  = 60
 	shownChanges = 100
+	shownLately  = 5
 )
 
 // A view is what the page shows.
@@ -68,6 +71,8 @@ type sourceView struct {
 	Ago     string // of the last success
 	Rounds  []PastRound
 	Chart   chart
+	Trend   trend
+	Lately  []Lately
 	Changes []Change // that approving would bring
 	Omitted int
 }
@@ -78,11 +83,15 @@ func (h *handler) home(w http.ResponseWriter, r *http.Request) {
 	_, v.Guarded = h.backend.AdminToken()
 	for i := range st.Sources {
 		sv := sourceView{SourceStatus: st.Sources[i], Tone: tone(&st.Sources[i])}
-		var err error
-		if sv.Rounds, err = h.backend.History(r.Context(), sv.Name, shownRounds); err != nil {
+		past, err := h.backend.History(r.Context(), sv.Name, pastRounds)
+		if err != nil {
 			h.log.Warn("history was not read", "source", sv.Name, "err", err)
 		}
-		sv.Chart = newChart(sv.Rounds)
+		sv.Rounds = past[:min(len(past), shownRounds)]
+		sv.Chart, sv.Trend = newChart(sv.Rounds), newTrend(past)
+		if sv.Lately, err = h.backend.Lately(r.Context(), sv.Name, shownLately); err != nil {
+			h.log.Warn("what changed lately was not read", "source", sv.Name, "err", err)
+		}
 		if sv.HeldRound != 0 {
 			if sv.Changes, sv.Omitted, err = h.backend.HeldChanges(r.Context(), sv.Name, shownChanges); err != nil {
 				h.log.Warn("held changes were not read", "source", sv.Name, "err", err)
@@ -101,6 +110,8 @@ func (h *handler) lookup(w http.ResponseWriter, r *http.Request) {
 		if v.Found, err = h.backend.Lookup(r.Context(), v.Query); err != nil {
 			v.Error = err.Error()
 		}
+		h.log.Info("somebody was looked up", "found", len(v.Found), "from", r.RemoteAddr)
+		h.log.Debug("looked up", "query", v.Query)
 	}
 	h.render(w, http.StatusOK, &v)
 }
@@ -144,73 +155,6 @@ func tone(s *SourceStatus) string {
 		return "warn"
 	}
 	return "busy"
-}
-
-// A chart is the last rounds as bars, and how many users there were as a line,
-// in the units of an SVG.
-type chart struct {
-	Width, Height int
-	Bars          []bar
-	Line          string // points of a polyline; empty: too few
-	Low, High     int    // of the line
-	Summary       string
-}
-
-type bar struct {
-	X, Y, H int
-	Kind    string
-	Title   string
-}
-
-const (
-	barStep   = 10
-	barWidth  = 8
-	barHeight = 64
-	// fewestBars leaves room where there are few rounds yet.
-	fewestBars = 30
-)
-
-// newChart draws rounds, which come latest first, from left to right. A bar's
-// height grows with every power of two of what changed.
-func newChart(rounds []PastRound) chart {
-	slots := max(len(rounds), fewestBars)
-	c := chart{Width: barStep * slots, Height: barHeight}
-	if len(rounds) == 0 {
-		return c
-	}
-	c.Low, c.High = rounds[0].Users, rounds[0].Users
-	failed := 0
-	for _, r := range rounds {
-		c.Low, c.High = min(c.Low, r.Users), max(c.High, r.Users)
-		if r.Outcome == "failed" {
-			failed++
-		}
-	}
-	offset := slots - len(rounds)
-	var points []string
-	for i := range rounds {
-		r := rounds[len(rounds)-1-i]
-		height := 6
-		for n := r.Changed; n > 0; n /= 2 {
-			height += 3
-		}
-		height = min(height, barHeight)
-		x := barStep * (offset + i)
-		c.Bars = append(c.Bars, bar{
-			X: x, Y: barHeight - height, H: height, Kind: r.Outcome,
-			Title: fmt.Sprintf("%s: %s, %s changed in %s", clock(r.Started), r.Outcome, thousands(r.Changed), span(r.Elapsed)),
-		})
-		y := barHeight / 2
-		if c.High > c.Low {
-			y = barHeight - 4 - (r.Users-c.Low)*(barHeight-8)/(c.High-c.Low)
-		}
-		points = append(points, fmt.Sprintf("%d,%d", x+barWidth/2, y))
-	}
-	if len(points) > 1 {
-		c.Line = strings.Join(points, " ")
-	}
-	c.Summary = fmt.Sprintf("The last %d rounds, %d of which failed; %s to %s active users.", len(rounds), failed, thousands(c.Low), thousands(c.High))
-	return c
 }
 
 // thousands writes a number as people read it.

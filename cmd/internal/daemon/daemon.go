@@ -84,6 +84,7 @@ type Daemon struct {
 	reloads    reloadStatus
 	names      names
 	endpoint   *endpoint
+	lately     lately
 	rehearsing sync.Mutex // held during a rehearsal
 
 	// reloading is held by whoever changes the generation; it guards what

@@ -2,13 +2,17 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
+	"time"
 
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping"
 	"scimbridge/sync/store"
 )
 
@@ -43,11 +47,7 @@ func (d *Daemon) HeldChanges(ctx context.Context, name string, limit int) ([]adm
 	if err != nil || diff == nil {
 		return nil, 0, err
 	}
-	changes := make([]admin.Change, len(diff.Changes))
-	for i, c := range diff.Changes {
-		changes[i] = admin.Change{Kind: c.Kind, Type: c.Type, ID: c.ID, Name: c.Name, Why: c.Why}
-	}
-	return changes, diff.Omitted, nil
+	return changesOf(diff).Changes, diff.Omitted, nil
 }
 
 // maxFound bounds what a look-up shows.
@@ -64,7 +64,7 @@ func (d *Daemon) Lookup(ctx context.Context, text string) ([]admin.Found, error)
 			return nil
 		}
 		seen[key] = true
-		f := admin.Found{Source: r.Source(), ID: r.ID(), SCIM: indented(r.AppendJSON(nil)), Name: nameOf(r)}
+		f := admin.Found{Source: r.Source(), ID: r.ID(), SCIM: readable(indented(r.AppendJSON(nil))), Name: nameOf(r)}
 		kind := store.User
 		if r.Type() == directory.Group {
 			kind = store.Group
@@ -75,6 +75,9 @@ func (d *Daemon) Lookup(ctx context.Context, text string) ([]admin.Found, error)
 		}
 		if known {
 			f.Graph = indented(obj.Properties)
+			if f.Values, err = d.values(r, obj); err != nil {
+				return fmt.Errorf("mapping the stored object: %w", err)
+			}
 		}
 		found = append(found, f)
 		return nil
@@ -94,6 +97,45 @@ func (d *Daemon) Lookup(ctx context.Context, text string) ([]admin.Found, error)
 	}
 	return found, nil
 }
+
+// values says which rule gave each value that is served of a resource.
+func (d *Daemon) values(r directory.Resource, obj store.Object) ([]admin.Value, error) {
+	s := d.gen.Load().sources[r.Source()]
+	if s == nil || s.mapper == nil {
+		return nil, nil
+	}
+	given, _, err := s.mapper.Explain(r.Type(), mapping.Input{
+		Object: obj.Properties, Inactive: r.Type() == directory.User && obj.Removed != nil, Now: time.Now(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	values := make([]admin.Value, len(given))
+	for i, g := range given {
+		values[i] = admin.Value{
+			Path: g.Path, JSON: readable(string(g.Value)), Rule: cmp.Or(g.Row.Expression, g.Row.Property), Origin: g.Row.Origin, Problem: g.Problem,
+		}
+		if g.Made {
+			values[i].Origin += ", made up since Entra has none"
+		}
+	}
+	return values, nil
+}
+
+// readable writes letters for the escapes with which JSON is served.
+func readable(text string) string {
+	return escape.ReplaceAllStringFunc(text, func(run string) string {
+		var letters string
+		if run[1] != 'u' || json.Unmarshal([]byte(`"`+run+`"`), &letters) != nil {
+			return run
+		}
+		return letters
+	})
+}
+
+// escape is an escaped backslash, or a run of escapes of what is not ASCII; what
+// is must stay escaped.
+var escape = regexp.MustCompile(`\\\\|(?:\\u(?:00[89a-f]|0[1-9a-f][0-9a-f]|[1-9a-f][0-9a-f]{2})[0-9a-f])+`)
 
 // nameOf is what a person calls a resource.
 func nameOf(r directory.Resource) string {

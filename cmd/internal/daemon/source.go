@@ -27,9 +27,10 @@ import (
 // its mirror.
 type source struct {
 	name    string
-	cfg     config.Source // zero for one that is no longer in the file
-	mapping string        // fingerprint of its mapping
-	shelf   shelf         // where its picture lies
+	cfg     config.Source   // zero for one that is no longer in the file
+	mapping string          // fingerprint of its mapping
+	mapper  *mapping.Mapper // nil for one that is no longer in the file
+	shelf   shelf           // where its picture lies
 	picture *directory.Picture
 	scope   mirror.Scope
 	tenant  string         // its id; empty where nothing is pulled
@@ -268,7 +269,7 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: fingerprint, shelf: b.shelf, scope: scope, imported: state.Round > 0}
+	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: fingerprint, mapper: b.mappers[index], shelf: b.shelf, scope: scope, imported: state.Round > 0}
 	if base := b.d.adminURL(b.cfg); base != "" {
 		s.ask = base + "/consent/" + sc.Name
 	}
