@@ -61,6 +61,34 @@ func TestRehearsal(t *testing.T) {
 			t.Errorf("%d %s %s", status, out, diag)
 		}
 	})
+	t.Run("with a preset", func(t *testing.T) {
+		cfg, err := os.ReadFile(b.configFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.write("config.yaml", string(cfg)+"    mapping: {preset: okta}\n")
+		b.eventually("the preset is served", func() error {
+			if _, body := b.get(b.scim+"/Users/"+nameless, nil); !strings.Contains(body, "familyName") {
+				return fmt.Errorf("%s", body)
+			}
+			return nil
+		})
+		r := rehearsal(t, b.runDaemon, 0, "--as", "okta", "--limit", "0")
+		made := false
+		for _, f := range r.Findings {
+			made = made || f.Rule == "made-up" && f.Attribute == "name.familyName" && f.names(nameless) && !f.names(pair[0])
+		}
+		if !made || r.finding("no-family-name").Count != 0 {
+			t.Errorf("%+v", r.Findings)
+		}
+		b.write("config.yaml", string(cfg))
+		b.eventually("the preset is gone", func() error {
+			if _, body := b.get(b.scim+"/Users/"+nameless, nil); strings.Contains(body, "familyName") {
+				return fmt.Errorf("%s", body)
+			}
+			return nil
+		})
+	})
 	t.Run("over the network", func(t *testing.T) {
 		r := rehearsal(t, b.run, 1, "--as", "sap", "--url", b.scim, "--token-file", filepath.Join(b.dir, "client.token"))
 		if r.Users != 233 || r.Endpoint != b.scim {

@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"scimbridge/scim/directory"
@@ -90,6 +91,12 @@ func (r *renderer) problemsSince(said int) (text string, kept bool) {
 		kept = kept || p.Kept
 	}
 	return strings.Join(lines, "; "), kept
+}
+
+// MakesUp says whether the mapping makes values of users up where Entra has none,
+// as presets do.
+func (m *Mapper) MakesUp() bool {
+	return slices.ContainsFunc(m.users.rules, func(r *compiledRule) bool { return r.made != nil })
 }
 
 // made says whether a preset's rule made its value up.

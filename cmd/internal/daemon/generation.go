@@ -25,8 +25,10 @@ type generation struct {
 	cfg     *config.Config
 	scim    scim.Config // what handler was made of
 	handler *scim.Handler
-	tls     *tls.Config        // nil: plain HTTP
-	sources map[string]*source // by name
+	// inventors are the mappers that make values up, by source.
+	inventors map[string]*mapping.Mapper
+	tls       *tls.Config        // nil: plain HTTP
+	sources   map[string]*source // by name
 }
 
 // reloadStatus is what is shown of reloads.
@@ -133,7 +135,7 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	gen := &generation{cfg: cfg}
+	gen := &generation{cfg: cfg, inventors: inventors(cfg, mappers)}
 	if gen.tls, err = serverTLS(cfg.SCIM.TLS); err != nil {
 		return cfg.Fault("scim.tls", err.Error(), "mend the file")
 	}

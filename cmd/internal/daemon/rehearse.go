@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"scimbridge/cmd/internal/config"
 	"scimbridge/cmd/internal/rehearse"
@@ -30,11 +31,58 @@ func (d *Daemon) RehearseImport(ctx context.Context, platform, client string, li
 		return nil, errRehearsing
 	}
 	defer d.rehearsing.Unlock()
-	return rehearsal(ctx, d.gen.Load().scim, platform, client, limit)
+	gen := d.gen.Load()
+	return rehearsal(ctx, gen.scim, inventions{d.store, gen.inventors, gen.scim.View}, platform, client, limit)
+}
+
+// inventions tells which values a mapping made up.
+type inventions struct {
+	store   *store.DB
+	mappers map[string]*mapping.Mapper // by source; only those that make anything up
+	view    func() (*directory.View, error)
+}
+
+// inventors gives the mappers of a configuration, in the order of its sources,
+// that make values up.
+func inventors(cfg *config.Config, mappers []*mapping.Mapper) map[string]*mapping.Mapper {
+	all := make(map[string]*mapping.Mapper)
+	for i, m := range mappers {
+		if m.MakesUp() {
+			all[cfg.Sources[i].Name] = m
+		}
+	}
+	return all
+}
+
+// of gives the attributes of a user that were made up. It is rehearse's Made.
+func (i inventions) of(ctx context.Context, id string) ([]string, error) {
+	v, err := i.view()
+	if err != nil {
+		return nil, err
+	}
+	r, served := v.ByID(id)
+	if !served || i.mappers[r.Source()] == nil {
+		return nil, nil
+	}
+	obj, known, err := i.store.Object(ctx, r.Source(), store.User, id)
+	if err != nil || !known {
+		return nil, err
+	}
+	values, _, err := i.mappers[r.Source()].Explain(directory.User, mapping.Input{Object: obj.Properties, Now: time.Now()})
+	if err != nil {
+		return nil, fmt.Errorf("explaining user %s: %w", id, err)
+	}
+	var made []string
+	for _, v := range values {
+		if v.Made {
+			made = append(made, v.Path)
+		}
+	}
+	return made, nil
 }
 
 // rehearsal does a rehearsal against the endpoint that cfg describes.
-func rehearsal(ctx context.Context, cfg scim.Config, platform, name string, limit int) (*rehearse.Report, error) {
+func rehearsal(ctx context.Context, cfg scim.Config, made inventions, platform, name string, limit int) (*rehearse.Report, error) {
 	p, err := rehearse.Find(platform)
 	if err != nil {
 		return nil, err
@@ -51,10 +99,14 @@ func rehearsal(ctx context.Context, cfg scim.Config, platform, name string, limi
 	if err != nil {
 		return nil, fmt.Errorf("making the endpoint to rehearse against: %w", err)
 	}
-	report, err := rehearse.Run(ctx, rehearse.Options{
+	opts := rehearse.Options{
 		Platform: p, Limit: limit,
 		Endpoint: rehearse.Endpoint{URL: cfg.BaseURL, Authorization: "Bearer " + token, Transport: rehearse.HandlerTransport(handler)},
-	})
+	}
+	if len(made.mappers) > 0 {
+		opts.Made = made.of
+	}
+	report, err := rehearse.Run(ctx, opts)
 	if report != nil {
 		report.Client = name
 	}
@@ -122,11 +174,12 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 	for _, c := range cfg.SCIM.Clients {
 		clients = append(clients, scim.Client{Name: c.Name, Sources: c.Sources})
 	}
+	view := func() (*directory.View, error) { return library.View(), nil }
 	report, err := rehearsal(ctx, scim.Config{
-		BaseURL: cfg.SCIM.PublicURL, View: func() (*directory.View, error) { return library.View(), nil }, ViewByID: library.ByID,
+		BaseURL: cfg.SCIM.PublicURL, View: view, ViewByID: library.ByID,
 		Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...), Clients: clients, PublicDiscovery: cfg.SCIM.PublicDiscovery, IndexOnly: !cfg.SCIM.CursorPaging,
 		DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
-	}, platform, client, limit)
+	}, inventions{db, inventors(cfg, mappers), view}, platform, client, limit)
 	if report != nil {
 		report.Stored = true
 	}

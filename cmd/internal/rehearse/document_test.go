@@ -101,7 +101,7 @@ func TestSuggestedNames(t *testing.T) {
 	}
 	for _, tt := range []struct{ object, given, family, email string }{
 		{`{"displayName":"Ada Lovelace","userPrincipalName":"ada@x.example"}`, "Ada", "Lovelace", "ada@x.example"},
-		{`{"displayName":"Scanner","userPrincipalName":"scan@x.example","otherMails":["a@b.example"]}`, "Scanner", "scan", "a@b.example"},
+		{`{"displayName":"Scanner","userPrincipalName":"scan@x.onmicrosoft.com","otherMails":["a@b.example"]}`, "Scanner", "Scanner", "a@b.example"},
 		{`{"userPrincipalName":"svc@x.example"}`, "svc", "svc", "svc@x.example"},
 		{`{"displayName":"A B","givenName":"G","surname":"S","mail":"m@x.example","userPrincipalName":"u@x.example"}`, "G", "S", "m@x.example"},
 	} {

@@ -72,6 +72,9 @@ type judge struct {
 	strict  func(raw json.RawMessage) (attribute string)
 	unknown map[string]int // attribute that is in no schema -> how often
 
+	made   func(id string) ([]string, error) // nil: not known
+	madeUp []Finding                         // one per attribute
+
 	users, active, groups int
 
 	seed maphash.Seed
@@ -111,6 +114,9 @@ func (j *judge) user(raw json.RawMessage) (string, error) {
 		j.active++
 	}
 	j.schema(raw)
+	if err := j.invented(&u); err != nil {
+		return "", err
+	}
 	for i, r := range j.rules {
 		switch {
 		case r.user != nil:
@@ -161,9 +167,48 @@ func (j *judge) schema(raw json.RawMessage) {
 	}
 }
 
+// invented notes which of a user's values were made up.
+func (j *judge) invented(u *user) error {
+	if j.made == nil {
+		return nil
+	}
+	attributes, err := j.made(u.ID)
+	if err != nil {
+		return fmt.Errorf("finding out what was made up: %w", err)
+	}
+	for _, a := range attributes {
+		i := slices.IndexFunc(j.madeUp, func(f Finding) bool { return f.Attribute == a })
+		if i < 0 {
+			i = len(j.madeUp)
+			j.madeUp = append(j.madeUp, Finding{
+				Rule: "made-up", Effect: Warning, Type: "User", Attribute: a, What: "a " + a + " that the mapping made up", Named: []Resource{},
+				Why:  "Entra has none, so the mapping made one from other values.",
+				Mend: "Nothing, if that will do; else give them one in Entra.",
+			})
+		}
+		j.name(&j.madeUp[i], u.resource(u.value(a)))
+	}
+	return nil
+}
+
+// value gives the value of those attributes that are made up, for people.
+func (u *user) value(attribute string) string {
+	switch attribute {
+	case givenName:
+		return u.Name.GivenName
+	case familyName:
+		return u.Name.FamilyName
+	case primaryEmail:
+		return u.primary()
+	}
+	return ""
+}
+
 // add notes that a rule is broken.
-func (j *judge) add(i int, r Resource) {
-	f := &j.found[i]
+func (j *judge) add(i int, r Resource) { j.name(&j.found[i], r) }
+
+// name counts a user or group, and names it while there is room.
+func (j *judge) name(f *Finding, r Resource) {
 	f.Count++
 	if !r.Active {
 		f.Inactive++
@@ -245,7 +290,7 @@ func (j *judge) sharers(s *session, i int, path, value string) {
 // findings gives what was found, the worst first.
 func (j *judge) findings() []Finding {
 	all := []Finding{}
-	for _, f := range j.found {
+	for _, f := range slices.Concat(j.found, j.madeUp) {
 		if f.Count > 0 {
 			all = append(all, f)
 		}

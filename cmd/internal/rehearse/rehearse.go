@@ -153,6 +153,9 @@ type Options struct {
 	Endpoint Endpoint
 	// Limit bounds how many users or groups a finding names; 0 names all.
 	Limit int
+	// Made gives the attributes of the user with an id whose values the mapping
+	// made up from others, since the source has none. Nil: that is not known.
+	Made func(ctx context.Context, id string) (attributes []string, err error)
 }
 
 // Run rehearses. The error says that there could be no rehearsal; what the

@@ -327,7 +327,7 @@ func TestText(t *testing.T) {
 		"\n4 users read, 3 of them active, and 1 group, in ",
 		"\nREJECTED: 1 user has no first name, 1 of them inactive\n",
 		"    user7@example.com  Bell� and �[31mred    inactive\n",
-		`      'name.givenName': 'coalesce(user.givenName, first(split(user.displayName, " ")), localPart(user.userPrincipalName))'`,
+		`      'name.givenName': 'coalesce(user.givenName, `,
 		"\nOkta would not take everybody as they are: 2 faults.\n",
 	} {
 		if !strings.Contains(b.String(), want) {
@@ -353,5 +353,40 @@ func TestUnderscore(t *testing.T) {
 	}})
 	if err != nil || r.OK() || !strings.Contains(r.Requests[0].Detail, "underscore") {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// Values that the mapping made up are named as such, and nothing is wrong with
+// that.
+func TestMadeUp(t *testing.T) {
+	f := newFake(30)
+	p, _ := rehearse.Find("okta")
+	opts := rehearse.Options{
+		Platform: p, Limit: 3, Endpoint: rehearse.Endpoint{URL: "https://scim.example.com/scim/v2", Transport: rehearse.HandlerTransport(f)},
+		Made: func(_ context.Context, id string) ([]string, error) {
+			switch {
+			case id == "u7":
+				return []string{"name.familyName", "name.givenName"}, nil
+			case id > "u2":
+				return []string{"name.familyName"}, nil
+			}
+			return nil, nil
+		},
+	}
+	r, err := rehearse.Run(t.Context(), opts)
+	if err != nil || !r.OK() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	var got []string
+	for _, x := range r.Findings {
+		got = append(got, fmt.Sprintf("%s %s %s %d %d %s %s", x.Rule, x.Effect, x.Attribute, x.Count, len(x.Named), x.Named[0].ID, x.Named[0].Value))
+	}
+	want := []string{"made-up warning name.familyName 17 3 u3 Family", "made-up warning name.givenName 1 1 u7 Given"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	opts.Made = func(context.Context, string) ([]string, error) { return nil, errors.New("the store is closed") }
+	if r, err := rehearse.Run(t.Context(), opts); err != nil || r.OK() {
+		t.Errorf("where that can't be known: %+v, %v", r, err)
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping"
 )
 
 // Attributes as rules name them, in the notation of a mapping's keys.
@@ -15,19 +18,29 @@ const (
 	country      = `addresses[type eq "work"].country`
 )
 
-// Lines for a mapping that give an attribute a value where Entra has none.
+// Lines for a mapping that give an attribute a value where Entra has none. Names
+// and addresses are made as the presets make them.
 var (
-	mapGivenName = MappingLine{givenName,
-		`coalesce(user.givenName, first(split(user.displayName, " ")), localPart(user.userPrincipalName))`}
-	mapFamilyName = MappingLine{familyName,
-		`coalesce(user.surname, regexExtract(user.displayName, "\\s(\\S+)$"), localPart(user.userPrincipalName))`}
-	mapEmail = MappingLine{primaryEmail,
-		`coalesce(user.mail, first(user.otherMails), user.userPrincipalName)`}
-	mapUserName = MappingLine{userName, `coalesce(user.mail, user.userPrincipalName)`}
-	mapCountry  = MappingLine{country, `default(user.usageLocation, user.country)`}
+	mapGivenName  = ofPreset(givenName)
+	mapFamilyName = ofPreset(familyName)
+	mapEmail      = ofPreset(primaryEmail)
+	mapUserName   = MappingLine{userName, `coalesce(user.mail, user.userPrincipalName)`}
+	mapCountry    = MappingLine{country, `default(user.usageLocation, user.country)`}
 )
 
-const leaveOut = "Give them one in Entra, map one, or leave them out (users.where, users.guests)."
+// ofPreset gives the line of the preset for Okta, which demands the most.
+func ofPreset(path string) MappingLine {
+	for _, p := range mapping.Presets() {
+		for _, r := range p.Rules {
+			if p.Name == "okta" && r.Type == directory.User && r.Path == path {
+				return MappingLine{path, r.Expression}
+			}
+		}
+	}
+	panic("the preset okta says nothing of " + path)
+}
+
+const leaveOut = "Give them one in Entra, map one (as mapping.preset okta does), or leave them out (users.where, users.guests)."
 
 // noGivenName, noFamilyName and noEmail are demands of several platforms.
 func noGivenName(effect, why string) rule {

@@ -42,6 +42,9 @@ func newSession(ctx context.Context, opts Options) *session {
 		http:  &http.Client{Transport: opts.Endpoint.Transport, Timeout: patience},
 		judge: newJudge(opts.Platform.rules, opts.Limit),
 	}
+	if opts.Made != nil {
+		s.judge.made = func(id string) ([]string, error) { return opts.Made(ctx, id) }
+	}
 	s.endpoint.URL = strings.TrimSuffix(s.endpoint.URL, "/")
 	s.report = Report{
 		Platform: opts.Platform.Name, Title: opts.Platform.Title, Endpoint: s.endpoint.URL,
