@@ -99,6 +99,9 @@ type Input struct {
 	// Previous is the [directory.Record.Body] that was served last, empty for
 	// none. A value that can't be made is taken from it.
 	Previous []byte
+	// WasGone says that Previous is of one who was removed: its active says
+	// nothing then.
+	WasGone bool
 	// Now is what rules take for today's date.
 	Now time.Time
 }
@@ -202,6 +205,10 @@ func (m *Mapper) FingerprintAt(now time.Time) string {
 	}
 	return m.fingerprint + "@" + expr.Day(now).Format(time.DateOnly)
 }
+
+// Configured says whether anything of the mapping is an expression, of a preset
+// or a rule.
+func (m *Mapper) Configured() bool { return len(m.users.rules)+len(m.groups.rules) > 0 }
 
 // Rows gives the rows that the mapper maps by, in the order in which they are
 // rendered.

@@ -17,6 +17,7 @@ type renderer struct {
 	base     []byte // SCIM base URL, without the quotes of its JSON string
 	plan     *plan
 	inactive bool
+	wasGone  bool      // last is of one who was removed
 	last     []byte    // the body that was served last; empty: none
 	now      time.Time // what rules take for today
 
@@ -45,7 +46,7 @@ type extent struct{ start, end int }
 
 // reset makes the renderer ready for an object.
 func (r *renderer) reset(p *plan, in Input) {
-	r.plan, r.data, r.inactive, r.last, r.now = p, in.Object, in.Inactive, in.Previous, in.Now
+	r.plan, r.data, r.inactive, r.last, r.wasGone, r.now = p, in.Object, in.Inactive, in.Previous, in.WasGone, in.Now
 	r.active, r.problems, r.prepared = true, nil, false
 	if len(r.spans) < p.slots {
 		r.spans = make([]span, p.slots)

@@ -99,7 +99,7 @@ func (r *renderer) fallback(c *cell, to index) bool {
 // lastGood writes the value that was served last, and marks the problem.
 func (r *renderer) lastGood(c *cell, to index) bool {
 	raw := r.previous(c.to)
-	if raw == nil {
+	if raw == nil || to == byActive && r.wasGone {
 		return false
 	}
 	switch to {

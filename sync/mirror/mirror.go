@@ -100,7 +100,8 @@ type Mirror struct {
 	// lookedForHidden: since the start. Held: pulling.
 	lookedForHidden bool
 
-	status statusKeeper
+	status   statusKeeper
+	problems problems // of the mapping
 }
 
 // New makes a mirror. Nothing is read before Run or Refresh.
@@ -246,6 +247,9 @@ func (m *Mirror) conclude(ctx context.Context, r *Report) {
 		m.log.Warn("round was not added to the history", "err", err)
 	}
 	m.logRound(r, served)
+	for _, f := range r.Failing {
+		m.log.Warn("rule of the mapping fails", "type", f.Type, "attribute", f.Path, "newly", f.Count, "last_good_kept", f.Kept, "example", f.Example, "why", f.Reason)
+	}
 }
 
 func (m *Mirror) logRound(r *Report, served *directory.Snapshot) {
@@ -274,11 +278,11 @@ func (m *Mirror) logRound(r *Report, served *directory.Snapshot) {
 }
 
 // fingerprint stands for everything that decides how a stored object is served.
-func (m *Mirror) fingerprint() string {
+func (m *Mirror) fingerprint(now time.Time) string {
 	s := m.cfg.Scope
 	nested := ""
 	if s.Flatten {
 		nested = flatMark
 	}
-	return fmt.Sprintf("%s groups=%t guests=%t disabled=%t keep=%t%s%s", m.cfg.Mapper.Fingerprint(), s.Groups, s.Guests, s.Disabled, s.KeepRemoved > 0, nested, s.String())
+	return fmt.Sprintf("%s groups=%t guests=%t disabled=%t keep=%t%s%s", m.cfg.Mapper.FingerprintAt(now), s.Groups, s.Guests, s.Disabled, s.KeepRemoved > 0, nested, s.String())
 }

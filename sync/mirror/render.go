@@ -26,6 +26,7 @@ type renderer struct {
 	draft   *directory.Draft
 	report  *Report
 	now     time.Time
+	mark    string // of what decides how objects are served
 	// all: everything is rendered, not only what changed. foreign: what is
 	// served came from another state, so that its memberships and resources
 	// have to be held against this one's.
@@ -40,7 +41,8 @@ type renderer struct {
 	newUsers, newGroups []string
 	// turned are groups that may have come or gone since the picture was made:
 	// who is in one of them then is in another's groups, too.
-	turned []string
+	turned   []string
+	problems problemSet // of the mapping
 	// gone are the groups that the draft takes out.
 	gone map[string]bool
 }
@@ -49,15 +51,17 @@ type renderer struct {
 func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.Snapshot, state store.Source, report *Report) (*directory.Snapshot, error) {
 	r := &renderer{ctx: ctx, m: m, scope: newDecider(ctx, &m.cfg.Scope, s, m.cfg.Name), gone: make(map[string]bool), store: s, current: current, draft: m.cfg.Picture.Draft(), report: report,
 		now: time.Now(), foreign: foreign(current, state), served: make(map[string]bool), expires: m.clockTrusted()}
+	r.mark = m.fingerprint(r.now)
 	defer r.draft.Discard()
 	if err := r.fill(ctx, state); err != nil {
 		return nil, err
 	}
-	sealed, err := r.draft.Seal(ctx, r.now, directory.Tag{Round: state.Round, Mapping: m.fingerprint(), Epoch: state.Epoch})
+	sealed, err := r.draft.Seal(ctx, r.now, directory.Tag{Round: state.Round, Mapping: r.mark, Epoch: state.Epoch})
 	if err != nil {
 		return nil, err
 	}
 	report.Changes = &sealed.Diff().Counts
+	report.Failing = m.problems.take(&r.problems)
 	return sealed, nil
 }
 
@@ -65,11 +69,15 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 	var since, edgesSince uint64
 	if r.current != nil && !r.foreign {
 		edgesSince = r.current.Tag().Round
-		if r.current.Tag().Mapping == r.m.fingerprint() {
+		if r.current.Tag().Mapping == r.mark {
 			since = edgesSince
 		}
 	}
 	r.all = since == 0
+	r.problems.all = r.all
+	if err := r.recount(ctx, since); err != nil {
+		return err
+	}
 	if r.current != nil && strings.Contains(r.current.Tag().Mapping, flatMark) != r.m.cfg.Scope.Flatten {
 		edgesSince = 0 // the picture shows them in the other way
 	}
@@ -127,7 +135,7 @@ func (r *renderer) object(obj *store.Object) error {
 		before, known = r.current.ByID(obj.ID)
 	}
 	if obj.Kind == store.Group {
-		return r.group(obj, known)
+		return r.group(obj, before, known)
 	}
 	in := false
 	if obj.Removed == nil {
@@ -138,12 +146,13 @@ func (r *renderer) object(obj *store.Object) error {
 	}
 	if !in && !r.kept(obj, before, known) {
 		r.draft.Remove(obj.ID)
+		r.problems.add(directory.User, obj.ID, nil)
 		return nil
 	}
 	if !in && known && before.Detached() && !r.all {
 		return nil // she stays as she went, or she would never go for good
 	}
-	rec, problems, err := r.m.cfg.Mapper.User(obj.Properties, !in)
+	rec, problems, err := r.m.cfg.Mapper.Map(directory.User, r.input(obj, before, known, !in))
 	if err != nil {
 		return r.unfit(obj, err)
 	}
@@ -171,7 +180,16 @@ func (r *renderer) decide(obj *store.Object, was bool) (bool, error) {
 	return result.In, err
 }
 
-func (r *renderer) group(obj *store.Object, known bool) error {
+// input gives an object to the mapping, with what was served of it last.
+func (r *renderer) input(obj *store.Object, before directory.Resource, known, inactive bool) mapping.Input {
+	in := mapping.Input{Object: obj.Properties, Inactive: inactive, Now: r.now}
+	if known {
+		in.Previous, in.WasGone = before.Head(), before.Detached()
+	}
+	return in
+}
+
+func (r *renderer) group(obj *store.Object, before directory.Resource, known bool) error {
 	if obj.Removed != nil || !known {
 		r.turned = append(r.turned, obj.ID)
 	}
@@ -184,10 +202,11 @@ func (r *renderer) group(obj *store.Object, known bool) error {
 	}
 	if !in {
 		r.gone[obj.ID] = true
+		r.problems.add(directory.Group, obj.ID, nil)
 		r.draft.Remove(obj.ID)
 		return nil
 	}
-	rec, problems, err := r.m.cfg.Mapper.Group(obj.Properties)
+	rec, problems, err := r.m.cfg.Mapper.Map(directory.Group, r.input(obj, before, known, false))
 	if err != nil {
 		return r.unfit(obj, err)
 	}
@@ -201,7 +220,10 @@ func (r *renderer) group(obj *store.Object, known bool) error {
 func (r *renderer) put(obj *store.Object, rec directory.Record, problems []mapping.Problem) error {
 	for _, p := range problems {
 		r.report.Problems++
-		r.m.log.Debug("value left out", "kind", obj.Kind, "id", obj.ID, "problem", p.String())
+		r.m.log.Debug("value not mapped", "kind", obj.Kind, "id", obj.ID, "problem", p.String())
+	}
+	if !rec.Detached {
+		r.problems.add(rec.Type, obj.ID, problems)
 	}
 	err := r.draft.Put(rec)
 	if errors.Is(err, directory.ErrRecord) {

@@ -53,6 +53,9 @@ type Report struct {
 	Users, Groups, Edges store.Tally
 	Broken               int // objects that could not be understood
 	Problems             int // values that could not be mapped
+	// Failing are the rules of the mapping that failed for somebody for whom
+	// they did not before.
+	Failing []RuleProblem
 	// Missed counts the objects and memberships that a full read left out and
 	// its confirmation had; Drift the objects that a full read found otherwise
 	// than deltas had told.
@@ -135,6 +138,8 @@ type Status struct {
 	Drift uint64
 	// Hidden are the groups whose members are hidden from us.
 	Hidden Hidden
+	// Rules are the rules of the mapping that fail now.
+	Rules []RuleProblem
 }
 
 // A statusKeeper guards a Status.
@@ -203,6 +208,7 @@ func (m *Mirror) Status() Status {
 	for outcome, n := range m.status.s.Rounds {
 		s.Rounds[outcome] = n
 	}
+	s.Rules = m.problems.list()
 	return s
 }
 
