@@ -94,6 +94,9 @@ func (p *program) printStatus(st *admin.Status) error {
 		if s.Waiting != "" {
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("WAITING FOR CONSENT"), s.Waiting)
 		}
+		for _, m := range s.Mapping {
+			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("MAPPING"), m)
+		}
 		if s.ProgressRate > 0 {
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, progress(&s))
 		}

@@ -222,9 +222,10 @@ func (r *renderer) put(obj *store.Object, rec directory.Record, problems []mappi
 		r.report.Problems++
 		r.m.log.Debug("value not mapped", "kind", obj.Kind, "id", obj.ID, "problem", p.String())
 	}
-	if !rec.Detached {
-		r.problems.add(rec.Type, obj.ID, problems)
+	if rec.Detached {
+		problems = nil // of those who are gone nobody needs to mend anything
 	}
+	r.problems.add(rec.Type, obj.ID, problems)
 	err := r.draft.Put(rec)
 	if errors.Is(err, directory.ErrRecord) {
 		return r.unfit(obj, err)

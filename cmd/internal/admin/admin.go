@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"scimbridge/cmd/internal/rehearse"
@@ -234,16 +235,38 @@ type SourceStatus struct {
 	Drift        uint64            `json:"drift,omitempty"`
 	// HiddenGroups counts the groups that hide their members from us, and
 	// HiddenNames are the first of them.
-	HiddenGroups int          `json:"hiddenGroups,omitempty"`
-	HiddenNames  []string     `json:"hiddenGroupNames,omitempty"`
-	Broken       int          `json:"broken,omitempty"`   // objects of the last round not understood
-	Problems     int          `json:"problems,omitempty"` // values of the last round not mapped
-	Graph        *GraphStatus `json:"graph,omitempty"`    // nil: it is not pulled
+	HiddenGroups int      `json:"hiddenGroups,omitempty"`
+	HiddenNames  []string `json:"hiddenGroupNames,omitempty"`
+	Broken       int      `json:"broken,omitempty"`   // objects of the last round not understood
+	Problems     int      `json:"problems,omitempty"` // values of the last round not mapped
+	// Mapping are the rules of the mapping that fail for somebody.
+	Mapping []MappingProblem `json:"mapping,omitempty"`
+	Graph   *GraphStatus     `json:"graph,omitempty"` // nil: it is not pulled
 
 	HeldRound uint64    `json:"heldRound,omitempty"`
 	HeldSince time.Time `json:"heldSince,omitzero"`
 	Held      string    `json:"held,omitempty"` // why
 	Frozen    time.Time `json:"frozen,omitzero"`
+}
+
+// A MappingProblem is a rule of the mapping that fails for some of those who are
+// served. It holds no value.
+type MappingProblem struct {
+	Type      string `json:"type"` // User or Group
+	Attribute string `json:"attribute"`
+	Count     int    `json:"count"` // for how many
+	Kept      int    `json:"kept"`  // of them are served with the last good value
+	Example   string `json:"example"`
+	Reason    string `json:"reason"` // in the example
+}
+
+// String gives the problem in one line.
+func (m MappingProblem) String() string {
+	one := ""
+	if m.Count != 1 {
+		one = "s"
+	}
+	return fmt.Sprintf("%s fails for %d %s%s, %d of them with the last good value; such as %s: %s", m.Attribute, m.Count, strings.ToLower(m.Type), one, m.Kept, m.Example, m.Reason)
 }
 
 // ClientStatus is what a client did since the start.

@@ -127,7 +127,7 @@ func newFake() *fake {
 		Sources: []admin.SourceStatus{
 			{Name: "contoso", State: "held", Users: 12345, HeldRound: 3, HeldSince: now, Held: "too many", Graph: &admin.GraphStatus{Requests: map[string]uint64{"2xx": 5}}, Rounds: map[string]uint64{"published": 2}},
 			{Name: "failing", State: "failing", Failures: 2, FailedSince: now, Error: "no answer", Graph: &admin.GraphStatus{}},
-			{Name: "frozen", State: "frozen", Frozen: now, Graph: &admin.GraphStatus{}},
+			{Name: "frozen", State: "frozen", Frozen: now, Graph: &admin.GraphStatus{}, Mapping: []admin.MappingProblem{{Type: "User", Attribute: "userName", Count: 2, Kept: 1, Example: "an-id", Reason: "it is no text"}}},
 			{Name: "importing", State: "first import", ProgressUsers: 1000, Graph: &admin.GraphStatus{}},
 			{Name: "left", State: "no longer in the file", Users: 3},
 			{Name: "off", State: "disabled"},
@@ -291,7 +291,7 @@ func TestPageShowsEverythingAndEscapesIt(t *testing.T) {
 	res := request(h, http.MethodGet, "/", "", "Accept", html)
 	page := body(t, res)
 	for _, want := range []string{
-		"a reason", "config.yaml:1: a fault", "12,345", "Approve round 3", "Ada &lt;Lovelace&gt;", "and 7 more", "2 rounds failed", "no answer", "Frozen",
+		"a reason", "config.yaml:1: a fault", "12,345", "Approve round 3", "Ada &lt;Lovelace&gt;", "and 7 more", "2 rounds failed", "no answer", "Frozen", "The mapping fails", "an-id", "it is no text",
 		"1,000 users", "Drop 3 users", "disabled", "okta", "30 of 30", "broken off", "expired", "ends in 10 days", "interval: 1m -&gt; 2m",
 		"&lt;script&gt;alert(1)", "10 to 14", "No request since the start", "users: 2 added, 1,234 changed", "&lt;Mover &amp; Shaker&gt;", "title, name.familyName", "and 1,200 more",
 		"Dashed: groups, 0",

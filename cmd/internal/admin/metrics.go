@@ -55,6 +55,8 @@ var (
 	drift        = desc("drift_objects_total", "Objects that a full read found otherwise than deltas had told.", "source")
 	hiddenGroups = desc("hidden_groups", "Groups served without members, because they hide them from us.", "source")
 	broken       = desc("broken_objects", "Objects of the last round that could not be understood.", "source")
+	mappingFails = desc("mapping_failures", "Users or groups for whom a rule of the mapping fails, by attribute.", "source", "type", "attribute")
+	mappingKept  = desc("mapping_last_good_kept", "Of mapping_failures, those who are served with the last good value.", "source", "type", "attribute")
 	unmapped     = desc("unmapped_values", "Values of the last round that could not be mapped.", "source")
 
 	graphRequests  = desc("graph_requests_total", "Requests to Microsoft Graph, by answer.", "source", "code")
@@ -155,6 +157,10 @@ func (m sink) source(s *SourceStatus) {
 	m.gauge(broken, float64(s.Broken), s.Name)
 	m.gauge(hiddenGroups, float64(s.HiddenGroups), s.Name)
 	m.gauge(unmapped, float64(s.Problems), s.Name)
+	for _, p := range s.Mapping {
+		m.gauge(mappingFails, float64(p.Count), s.Name, p.Type, p.Attribute)
+		m.gauge(mappingKept, float64(p.Kept), s.Name, p.Type, p.Attribute)
+	}
 	for code, n := range s.Graph.Requests {
 		m.counter(graphRequests, float64(n), s.Name, code)
 	}

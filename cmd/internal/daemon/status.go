@@ -147,6 +147,11 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 	st.Frozen, st.RoundStarted, st.LastElapsed, st.Drift = m.Frozen, m.RoundStarted, m.Last.Elapsed, m.Drift
 	st.HiddenGroups, st.HiddenNames = m.Hidden.Total, m.Hidden.Names
 	st.Broken, st.Problems = m.Last.Broken, m.Last.Problems
+	for _, p := range m.Rules {
+		st.Mapping = append(st.Mapping, admin.MappingProblem{
+			Type: p.Type.String(), Attribute: p.Path, Count: p.Count, Kept: p.Kept, Example: p.Example, Reason: p.Reason,
+		})
+	}
 	st.Rounds = make(map[string]uint64, len(m.Rounds))
 	for outcome, n := range m.Rounds {
 		st.Rounds[string(outcome)] = n
