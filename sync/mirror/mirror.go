@@ -100,8 +100,8 @@ type Mirror struct {
 	// lookedForHidden: since the start. Held: pulling.
 	lookedForHidden bool
 
-	status   statusKeeper
-	problems problems // of the mapping
+	status  statusKeeper
+	failing failingRules // of the mapping
 }
 
 // New makes a mirror. Nothing is read before Run or Refresh.

@@ -43,8 +43,8 @@ type failure struct {
 	kept   bool
 }
 
-// problems remembers for whom which rules fail now.
-type problems struct {
+// failingRules remembers for whom which rules fail now.
+type failingRules struct {
 	mu      sync.Mutex
 	byID    map[string][]failure
 	counted bool // everybody who is served was looked at
@@ -72,7 +72,7 @@ func (s *problemSet) add(t directory.Type, id string, all []mapping.Problem) {
 
 // take takes a rendering in, and gives the rules that fail for somebody for whom
 // they did not before.
-func (p *problems) take(s *problemSet) []RuleProblem {
+func (p *failingRules) take(s *problemSet) []RuleProblem {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.byID
@@ -98,7 +98,7 @@ func (p *problems) take(s *problemSet) []RuleProblem {
 }
 
 // list gives the rules that fail now.
-func (p *problems) list() []RuleProblem {
+func (p *failingRules) list() []RuleProblem {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := make(map[ruleKey]*RuleProblem)
@@ -139,9 +139,9 @@ func sorted(all map[ruleKey]*RuleProblem) []RuleProblem {
 // configured mapping may have failed for them before it: a round renders only
 // what changed.
 func (r *renderer) recount(ctx context.Context, since uint64) error {
-	r.m.problems.mu.Lock()
-	counted := r.m.problems.counted
-	r.m.problems.mu.Unlock()
+	r.m.failing.mu.Lock()
+	counted := r.m.failing.counted
+	r.m.failing.mu.Unlock()
 	if r.all || counted || r.current == nil || !r.m.cfg.Mapper.Configured() {
 		return nil
 	}
@@ -161,6 +161,6 @@ func (r *renderer) recount(ctx context.Context, since uint64) error {
 			}
 		}
 	}
-	r.m.problems.take(&whole)
+	r.m.failing.take(&whole)
 	return nil
 }

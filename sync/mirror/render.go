@@ -61,7 +61,7 @@ func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.S
 		return nil, err
 	}
 	report.Changes = &sealed.Diff().Counts
-	report.Failing = m.problems.take(&r.problems)
+	report.Failing = m.failing.take(&r.problems)
 	return sealed, nil
 }
 

@@ -208,7 +208,7 @@ func (m *Mirror) Status() Status {
 	for outcome, n := range m.status.s.Rounds {
 		s.Rounds[outcome] = n
 	}
-	s.Rules = m.problems.list()
+	s.Rules = m.failing.list()
 	return s
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/interpreter"
 )
 
@@ -165,22 +166,48 @@ func usage(name string) string {
 	return "compare and combine values of one type; default(x, y) gives a value where there is none"
 }
 
-// plain gives an error of an evaluation without CEL's wrapping.
+// A valueError says why an expression gives no value. It holds no value of the
+// object, unlike what CEL itself says.
+type valueError struct{ text string }
+
+func (e *valueError) Error() string { return e.text }
+
+// failing gives a valueError as a value of CEL.
+func failing(format string, args ...any) ref.Val {
+	return types.WrapErr(&valueError{fmt.Sprintf(format, args...)})
+}
+
+// plainErrors are the errors of CEL that can be said in other words, by how they
+// begin.
+var plainErrors = []struct{ begin, say string }{
+	{"no such overload", "a value is of another type than the expression takes"},
+	{"no such key", "a map does not have the key"},
+	{"type conversion error", "a value can't be turned into the other type"},
+	{"timestamp", "a text is no date in the form of RFC 3339"},
+	{"parsing time", "a text is no date in the form of RFC 3339"},
+	{"index out of bounds", "a list is shorter than the expression takes it for"},
+	{"division by zero", "it divides by zero"},
+	{"modulus by zero", "it divides by zero"},
+	{"integer overflow", "a number becomes too large"},
+}
+
+// plain gives an error of an evaluation in plain words, and without values,
+// which may be personal data.
 func plain(err error) error {
 	var cancelled interpreter.EvalCancelledError
-	if errors.As(err, &cancelled) {
-		return errors.New("the expression takes too long: it has a loop over too many values")
+	var own *valueError
+	switch {
+	case errors.As(err, &cancelled):
+		return &valueError{"the expression takes too long: it has a loop over too many values"}
+	case errors.As(err, &own):
+		return own
 	}
-	var e *types.Err
-	if errors.As(err, &e) {
-		if inner := e.Unwrap(); inner != nil {
-			err = inner
+	for _, p := range plainErrors {
+		if strings.Contains(err.Error(), p.begin) {
+			return &valueError{p.say}
 		}
 	}
-	if strings.Contains(err.Error(), "no such overload") {
-		return errors.New("a value is of another type than the expression takes")
-	}
-	return err
+	return &valueError{"it can't be evaluated"}
 }
 
 // Nearest gives the name that was probably meant, or "".

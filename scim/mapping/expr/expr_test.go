@@ -196,7 +196,12 @@ func TestBadValues(t *testing.T) {
 		{`date("soon")`, "a text is no date of the form 2026-11-26 or of RFC 3339"},
 		{`split("a", "")`, "split needs a separator"},
 		{`date("2026-01-01") - date("2025-01-01") == duration("1h") ? "a" : "b"`, ""},
-		{`["a"][3]`, "index out of bounds: 3"},
+		{`["a"][3]`, "a list is shorter than the expression takes it for"},
+		{`{"a": "b"}[user.state]`, "a map does not have the key"},
+		{`int(user.state)`, "a value can't be turned into the other type"},
+		{`timestamp(user.state)`, "a text is no date in the form of RFC 3339"},
+		{`1 / size(user.companyName)`, "it divides by zero"},
+		{`today.getHours(user.state)`, "it can't be evaluated"},
 		{`b"x"`, "the value is bytes, which no attribute can have"},
 		{`{1: "x"}`, "the value has a map whose keys are no texts"},
 	} {

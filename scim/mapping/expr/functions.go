@@ -211,14 +211,14 @@ func overTexts(f func([]string) ref.Val) func([]ref.Val) ref.Val {
 	return func(a []ref.Val) ref.Val {
 		l, ok := a[0].(traits.Lister)
 		if !ok {
-			return types.NewErr("a value is no list")
+			return failing("a value is no list")
 		}
 		size, _ := l.Size().(types.Int)
 		texts := make([]string, 0, size)
 		for i := range size {
 			s, ok := l.Get(i).(types.String)
 			if !ok {
-				return types.NewErr("an element of a list is no text")
+				return failing("an element of a list is no text")
 			}
 			texts = append(texts, string(s))
 		}
@@ -234,7 +234,7 @@ func bounded(s string) ref.Val {
 	return types.String(s)
 }
 
-var errTooLong = types.NewErr("a text becomes longer than %d bytes", MaxText)
+var errTooLong = failing("a text becomes longer than %d bytes", MaxText)
 
 // str gives the text of an argument. CEL checks types before it calls, and for
 // what it knows only when evaluating, the guard of the overload does.

@@ -78,7 +78,7 @@ func (r *record) get(name string, t *propertyType) (any, error) {
 	}
 	value, err := t.value(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s.%s %w", r.typ.path, name, err)
+		return nil, &valueError{fmt.Sprintf("%s.%s %v", r.typ.path, name, err)}
 	}
 	return value, nil
 }
@@ -181,7 +181,7 @@ func (r *record) ConvertToType(t ref.Type) ref.Val {
 	if t == types.TypeType {
 		return r.typ.cel
 	}
-	return types.NewErr("%s can't be turned into %s", r.typ.path, t.TypeName())
+	return failing("%s can't be turned into %s", r.typ.path, t.TypeName())
 }
 
 // Equal implements ref.Val: objects are equal if they say the same.

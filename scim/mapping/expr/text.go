@@ -146,7 +146,7 @@ func join(l []string, separator string) ref.Val {
 func split2(s, separator string) ref.Val {
 	switch {
 	case separator == "":
-		return types.NewErr("split needs a separator")
+		return failing("split needs a separator")
 	case s == "":
 		return textList(nil)
 	}
@@ -172,7 +172,7 @@ var group = regexp.MustCompile(`\$(\d)`)
 func (e *Env) regexReplace(s, pattern, new string) ref.Val {
 	re, err := e.pattern(pattern)
 	if err != nil {
-		return types.NewErr("a pattern is no regular expression")
+		return failing("a pattern is no regular expression")
 	}
 	template := group.ReplaceAllString(new, "$${$1}")
 	var out []byte
@@ -191,7 +191,7 @@ func (e *Env) regexReplace(s, pattern, new string) ref.Val {
 func (e *Env) regexExtract(s, pattern string) ref.Val {
 	re, err := e.pattern(pattern)
 	if err != nil {
-		return types.NewErr("a pattern is no regular expression")
+		return failing("a pattern is no regular expression")
 	}
 	m := re.FindStringSubmatch(s)
 	switch len(m) {
@@ -243,7 +243,7 @@ func parseDate(s string) ref.Val {
 			return types.Timestamp{Time: t.UTC()}
 		}
 	}
-	return types.NewErr("a text is no date of the form 2026-11-26 or of RFC 3339")
+	return failing("a text is no date of the form 2026-11-26 or of RFC 3339")
 }
 
 // layoutParts are what a layout may have, longest first.

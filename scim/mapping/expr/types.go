@@ -269,7 +269,7 @@ func (t *typeTable) FindStructFieldType(name, field string) (*types.FieldType, b
 // NewValue implements types.Provider: nothing of Graph can be made up.
 func (t *typeTable) NewValue(name string, fields map[string]ref.Val) ref.Val {
 	if t.named[name] != nil {
-		return types.NewErr("an object of Graph can't be made in an expression")
+		return failing("an object of Graph can't be made in an expression")
 	}
 	return t.Provider.NewValue(name, fields)
 }
