@@ -251,8 +251,8 @@ func (s *consentSession) stage(p *admin.ConsentProgress) string {
 		return text
 	case p.Error != "":
 		return "✗ " + p.Error
-	case p.Stage == consent.Spreading && p.Tries > 1:
-		return fmt.Sprintf("  still waiting after %s: %s", time.Since(p.Since).Round(5*time.Second), p.Last)
+	case p.Stage == consent.Spreading && p.Last != "" && time.Since(p.Since) > 15*time.Second:
+		return fmt.Sprintf("  still waiting after %s: %s", time.Since(p.Since).Truncate(15*time.Second), p.Last)
 	case p.Stage == consent.Spreading:
 		return "✓ the administrator consented; waiting for the grant to spread at Microsoft, which takes seconds, now and then minutes"
 	case p.Stage == consent.Testing:

@@ -184,7 +184,7 @@ func (c *check) collection(k graph.Kind) {
 		c.fault(k.String()+" by delta", err, mend(err, &c.app))
 		return
 	}
-	c.ok(k.String()+" by delta", "", "")
+	c.ok(k.String()+" by delta", "a delta link was given", "")
 	if k == graph.Groups {
 		c.members(&sample)
 	}
@@ -205,9 +205,12 @@ func (c *check) members(sample *graph.Sample) {
 			break
 		}
 	}
-	detail := fmt.Sprintf("%d members were seen in %d groups", members, read)
-	if read == 0 {
+	detail := fmt.Sprintf("%d members were seen in the first %d groups", members, read)
+	switch read {
+	case 0:
 		detail = "there is no group to look into"
+	case 1:
+		detail = fmt.Sprintf("%d members were seen in the first group", members)
 	}
 	better := ""
 	if c.roles != nil && !slices.Contains(c.roles, hiddenRead.Name) {
@@ -229,19 +232,4 @@ func (c *check) clock() {
 		return
 	}
 	c.ok("clock", fmt.Sprintf("within %s of Microsoft's", max(offset.Abs().Round(time.Second), time.Second)), "")
-}
-
-// mend says what to do about an error. What Microsoft's login says is explained
-// by the error itself.
-func mend(err error, app *App) string {
-	var login *graph.LoginError
-	switch {
-	case errors.As(err, &login):
-		return "see Microsoft's words; the credential is " + app.Graph.Credential.String()
-	case errors.Is(err, graph.ErrCredentials):
-		return "replace the credential; it is " + app.Graph.Credential.String()
-	case errors.Is(err, graph.ErrPermission):
-		return "App registrations > the application > API permissions: list " + strings.Join(names(Needed(app.Wants)), ", ") + " and Grant admin consent; a new grant takes some minutes"
-	}
-	return "try again later; https://status.cloud.microsoft tells whether it is Microsoft's side"
 }

@@ -61,6 +61,11 @@ func Needed(w Wants) []Permission {
 	return list
 }
 
+// Required is Needed without the optional ones.
+func Required(w Wants) []Permission {
+	return slices.DeleteFunc(Needed(w), func(p Permission) bool { return p.Optional })
+}
+
 func optional(w Wants) []Permission {
 	if w.Groups && !w.HiddenMembers {
 		return []Permission{orgRead, hiddenRead}

@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,7 @@ type settling struct {
 	p      Progress
 	client *graph.Client
 	roles  time.Time // since when the token has roles, but not all
+	fault  string    // the last refusal of a token, in full
 }
 
 func (s *settling) run(ctx context.Context) (_ *Report, err error) {
@@ -113,7 +115,7 @@ func (s *settling) run(ctx context.Context) (_ *Report, err error) {
 func (s *settling) tooLate() *Refusal {
 	r := refuse(NotSpread, s.answer.Source, fmt.Sprintf("consent was given, but Microsoft did not let us in within %s", s.flow.cfg.Patience),
 		"wait a while and run scim-bridge test, or ask for consent again (which changes nothing that was granted)")
-	r.Microsoft = clip(s.p.Last)
+	r.Microsoft = clip(cmp.Or(s.fault, s.p.Last))
 	return r
 }
 
@@ -167,6 +169,7 @@ func (s *settling) save(ctx context.Context, grant Grant) error {
 
 // lacking deals with a token that lacks roles.
 func (s *settling) lacking(missing []Permission, roles []string) error {
+	s.fault = ""
 	s.p.Last = "the token does not have " + strings.Join(names(missing), " and ") + " yet"
 	if len(roles) == 0 {
 		s.roles = time.Time{}
@@ -198,7 +201,10 @@ func (s *settling) refused(err error) error {
 			return r
 		}
 	}
-	s.p.Last = clip(err.Error())
+	s.p.Last, s.fault = clip(err.Error()), clip(err.Error())
+	if errors.As(err, &login) && len(login.Numbers) > 0 {
+		s.p.Last = fmt.Sprintf("the login does not give a token yet (AADSTS%d)", login.Numbers[0])
+	}
 	return nil
 }
 
