@@ -138,7 +138,8 @@ func TestRehearsalOfTheFaultless(t *testing.T) {
 	if r := rehearsal(t, b.runDaemon, 0, "--as", "okta"); r.Users != 120 || r.Client != "okta" || len(r.Findings) != 0 {
 		t.Errorf("%+v", r)
 	}
-	if r := rehearsal(t, b.runDaemon, 1, "--as", "okta", "--client", "importer"); r.Users != 350 {
+	r := rehearsal(t, b.runDaemon, 1, "--as", "okta", "--client", "importer")
+	if f := r.finding("no-family-name"); r.Users != 350 || len(f.Named) == 0 || f.Named[0].Source != "other" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -158,8 +159,10 @@ type rehearsedFinding struct {
 	Rule, Effect, Attribute string
 	Count                   int
 	Mapping                 []struct{ Path, Expression string }
-	Named                   []struct{ ID string }
+	Named                   []rehearsedNamed
 }
+
+type rehearsedNamed struct{ ID, Source string }
 
 func (r *rehearsed) finding(rule string) (f rehearsedFinding) {
 	for _, f := range r.Findings {
@@ -172,7 +175,7 @@ func (r *rehearsed) finding(rule string) (f rehearsedFinding) {
 
 func (f rehearsedFinding) names(ids ...string) bool {
 	for _, id := range ids {
-		if !slices.ContainsFunc(f.Named, func(n struct{ ID string }) bool { return n.ID == id }) {
+		if !slices.ContainsFunc(f.Named, func(n rehearsedNamed) bool { return n.ID == id }) {
 			return false
 		}
 	}

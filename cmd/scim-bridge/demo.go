@@ -213,7 +213,8 @@ Try it from another terminal:
   curl -s -H 'Authorization: Bearer %[2]s' '%[1]s/Users?count=2'
   curl -s -H 'Authorization: Bearer %[2]s' '%[1]s/Users?filter=userName%%20eq%%20%%22%[3]s%%22'
   curl -s -H 'Authorization: Bearer %[2]s' '%[1]s/Groups?attributes=displayName&count=5'
-`, d.base, d.token, urlValue(v))
+  scim-bridge rehearse --as okta --url %[1]s --token-file %[4]s
+`, d.base, d.token, urlValue(v), filepath.Join(d.dir, "client.token"))
 }
 
 // anyName is the userName of somebody.

@@ -32,11 +32,12 @@ func (d *Daemon) RehearseImport(ctx context.Context, platform, client string, li
 	}
 	defer d.rehearsing.Unlock()
 	gen := d.gen.Load()
-	return rehearsal(ctx, gen.scim, inventions{d.store, gen.inventors, gen.scim.View}, platform, client, limit)
+	return rehearsal(ctx, gen.scim, origins{d.store, gen.inventors, gen.scim.View}, platform, client, limit)
 }
 
-// inventions tells which values a mapping made up.
-type inventions struct {
+// origins tells where users and groups are from, and which of their values a
+// mapping made up.
+type origins struct {
 	store   *store.DB
 	mappers map[string]*mapping.Mapper // by source; only those that make anything up
 	view    func() (*directory.View, error)
@@ -54,8 +55,20 @@ func inventors(cfg *config.Config, mappers []*mapping.Mapper) map[string]*mappin
 	return all
 }
 
+// source names the source that a user or group is from.
+func (i origins) source(id string) string {
+	v, err := i.view()
+	if err != nil {
+		return ""
+	}
+	if r, served := v.ByID(id); served {
+		return r.Source()
+	}
+	return ""
+}
+
 // of gives the attributes of a user that were made up. It is rehearse's Made.
-func (i inventions) of(ctx context.Context, id string) ([]string, error) {
+func (i origins) of(ctx context.Context, id string) ([]string, error) {
 	v, err := i.view()
 	if err != nil {
 		return nil, err
@@ -82,7 +95,7 @@ func (i inventions) of(ctx context.Context, id string) ([]string, error) {
 }
 
 // rehearsal does a rehearsal against the endpoint that cfg describes.
-func rehearsal(ctx context.Context, cfg scim.Config, made inventions, platform, name string, limit int) (*rehearse.Report, error) {
+func rehearsal(ctx context.Context, cfg scim.Config, made origins, platform, name string, limit int) (*rehearse.Report, error) {
 	p, err := rehearse.Find(platform)
 	if err != nil {
 		return nil, err
@@ -100,7 +113,7 @@ func rehearsal(ctx context.Context, cfg scim.Config, made inventions, platform, 
 		return nil, fmt.Errorf("making the endpoint to rehearse against: %w", err)
 	}
 	opts := rehearse.Options{
-		Platform: p, Limit: limit,
+		Platform: p, Limit: limit, Source: made.source,
 		Endpoint: rehearse.Endpoint{URL: cfg.BaseURL, Authorization: "Bearer " + token, Transport: rehearse.HandlerTransport(handler)},
 	}
 	if len(made.mappers) > 0 {
@@ -179,7 +192,7 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 		BaseURL: cfg.SCIM.PublicURL, View: view, ViewByID: library.ByID,
 		Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...), Clients: clients, PublicDiscovery: cfg.SCIM.PublicDiscovery, IndexOnly: !cfg.SCIM.CursorPaging,
 		DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
-	}, inventions{db, inventors(cfg, mappers), view}, platform, client, limit)
+	}, origins{db, inventors(cfg, mappers), view}, platform, client, limit)
 	if report != nil {
 		report.Stored = true
 	}

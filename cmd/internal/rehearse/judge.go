@@ -72,6 +72,7 @@ type judge struct {
 	strict  func(raw json.RawMessage) (attribute string)
 	unknown map[string]int // attribute that is in no schema -> how often
 
+	source func(id string) string
 	made   func(id string) ([]string, error) // nil: not known
 	madeUp []Finding                         // one per attribute
 
@@ -214,6 +215,7 @@ func (j *judge) name(f *Finding, r Resource) {
 		f.Inactive++
 	}
 	if j.limit == 0 || len(f.Named) < j.limit {
+		r.Source = j.source(r.ID)
 		f.Named = append(f.Named, r)
 	} else {
 		f.Omitted++

@@ -134,7 +134,8 @@ func (m MappingLine) String() string {
 // A Resource is a user or group that a finding is about.
 type Resource struct {
 	ID          string `json:"id"`
-	Name        string `json:"name"` // userName, or the group's displayName
+	Source      string `json:"source,omitempty"` // where it is from; empty: not known
+	Name        string `json:"name"`             // userName, or the group's displayName
 	DisplayName string `json:"displayName,omitempty"`
 	Active      bool   `json:"active"`
 	Value       string `json:"value,omitempty"` // what is wrong; empty: nothing is there
@@ -153,6 +154,9 @@ type Options struct {
 	Endpoint Endpoint
 	// Limit bounds how many users or groups a finding names; 0 names all.
 	Limit int
+	// Source names the source that a user or group with an id is from. Nil: that
+	// is not known.
+	Source func(id string) string
 	// Made gives the attributes of the user with an id whose values the mapping
 	// made up from others, since the source has none. Nil: that is not known.
 	Made func(ctx context.Context, id string) (attributes []string, err error)

@@ -390,3 +390,33 @@ func TestMadeUp(t *testing.T) {
 		t.Errorf("where that can't be known: %+v, %v", r, err)
 	}
 }
+
+// Where several sources are behind the endpoint, whose each user is stands with
+// her.
+func TestSourcesAreNamed(t *testing.T) {
+	f := newFake(2)
+	f.users = append(f.users, person(7, object{"name": nil}), person(8, object{"name": nil}))
+	p, _ := rehearse.Find("ping")
+	for _, tt := range []struct {
+		of   map[string]string
+		want string
+	}{
+		{map[string]string{"u7": "contoso", "u8": "fabrikam"}, "    fabrikam  user8@example.com  User 8"},
+		{map[string]string{"u7": "contoso", "u8": "contoso"}, "    user8@example.com  User 8"},
+	} {
+		r, err := rehearse.Run(t.Context(), rehearse.Options{
+			Platform: p, Source: func(id string) string { return tt.of[id] },
+			Endpoint: rehearse.Endpoint{URL: "https://scim.example.com/scim/v2", Transport: rehearse.HandlerTransport(f)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := r.WriteText(&b); err != nil || !strings.Contains(b.String(), "\n"+tt.want) {
+			t.Errorf("without %q: %s", tt.want, b.String())
+		}
+		if n := r.Findings[0].Named; len(n) != 2 || n[1].Source != tt.of["u8"] {
+			t.Errorf("%+v", n)
+		}
+	}
+}

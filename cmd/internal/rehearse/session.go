@@ -42,6 +42,9 @@ func newSession(ctx context.Context, opts Options) *session {
 		http:  &http.Client{Transport: opts.Endpoint.Transport, Timeout: patience},
 		judge: newJudge(opts.Platform.rules, opts.Limit),
 	}
+	if s.judge.source = opts.Source; s.judge.source == nil {
+		s.judge.source = func(string) string { return "" }
+	}
 	if opts.Made != nil {
 		s.judge.made = func(id string) ([]string, error) { return opts.Made(ctx, id) }
 	}

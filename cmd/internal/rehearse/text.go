@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -85,6 +86,7 @@ func (f *Finding) write(b *bytes.Buffer) {
 	}
 	fmt.Fprintf(b, "\n%s: %s %s %s%s\n  %s\n", strings.ToUpper(f.Effect), plural(f.Count, noun), verb, f.What, inactive, f.Why)
 	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+	several := slices.ContainsFunc(f.Named, func(n Resource) bool { return n.Source != f.Named[0].Source })
 	for _, n := range f.Named {
 		state := ""
 		if !n.Active {
@@ -94,7 +96,11 @@ func (f *Finding) write(b *bytes.Buffer) {
 		if f.Type == "Group" {
 			second = n.ID
 		}
-		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", printable(n.Name), printable(second), printable(n.Value), state)
+		source := ""
+		if several {
+			source = n.Source + "\t"
+		}
+		fmt.Fprintf(table, "    %s%s\t%s\t%s\t%s\n", source, printable(n.Name), printable(second), printable(n.Value), state)
 	}
 	table.Flush()
 	if f.Omitted > 0 {
