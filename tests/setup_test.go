@@ -241,13 +241,13 @@ func TestSetup(t *testing.T) {
 
 	d = talk(t, nil, args...)
 	d.answer("Go on from there?", "")
-	d.expect("page and accepts:")
+	d.expect("and accepts:")
 	tenant.visit(t, d.expect("state=")+d.expect("\n"), "decline")
 	d.expect("✗ The administrator declined")
 	d.answer("Ask for consent again?", "")
-	d.expect("page and accepts:")
+	d.expect("and accepts:")
 	tenant.visit(t, d.expect("state=")+d.expect("\n"), "accept")
-	d.expect("Consent was given.")
+	d.expect("Consent was given")
 	d.expect("✗ token")
 	d.expect("AADSTS7000215")
 	d.answer("Do [credential]", "")
@@ -298,8 +298,8 @@ func (n *newTenant) visit(t *testing.T, shown, action string) {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || !strings.Contains(string(body), "scim-bridge has Microsoft's answer") {
-		t.Fatalf("the browser ends at %q, %v", body, err)
+	if err != nil || !strings.HasPrefix(res.Request.URL.String(), "http://localhost:") {
+		t.Fatalf("the browser ends at %s with %q, %v", res.Request.URL, body, err)
 	}
 }
 
@@ -407,7 +407,7 @@ func withoutTable(transcript string) string {
 	return head + tail
 }
 
-// Consent whose answer is pasted, since somebody else has the port; a key that is
+// Consent by a mailed link, whose answer is pasted; somebody else has the port; a key that is
 // made on the spot; and colours.
 func TestSetupWithCertificateAndPastedAnswer(t *testing.T) {
 	tenant := startNewTenant(t, graphtest.App{Permissions: usersAndGroups})
@@ -419,12 +419,12 @@ func TestSetupWithCertificateAndPastedAnswer(t *testing.T) {
 	}
 	defer taken.Close()
 	d := talk(t, []string{"NO_COLOR=", "LC_ALL=C"}, append([]string{"setup", "--config", file, "--cloud", "global", "--enabled", "yes",
-		"--credential", "new-certificate", "--consent", "link", "--method", "powershell", "--client-id", tenant.clientID, "--tenant-id", "",
+		"--credential", "new-certificate", "--consent", "mail", "--method", "powershell", "--client-id", tenant.clientID, "--tenant-id", "",
 		"--expose", "local", "--listen", freeAddress(t)}, tenant.flags...)...)
 	d.answer("Name [m365]", "contoso")
 	d.answer("Import groups [now]", "later")
-	shown := d.expect("paste the address")
-	if strings.Contains(shown, "GroupMember.Read.All") || !strings.Contains(shown, "New-MgApplication") || !strings.Contains(shown, "copy "+filepath.Join(dir, "contoso.crt")) || !strings.Contains(shown, "Nobody can listen") {
+	shown := d.expect("Waiting for the browser")
+	if strings.Contains(shown, "GroupMember.Read.All") || !strings.Contains(shown, "New-MgApplication") || !strings.Contains(shown, "Subject: ") || !strings.Contains(shown, "copy "+filepath.Join(dir, "contoso.crt")) || !strings.Contains(strings.Join(strings.Fields(shown), " "), "cannot be taken here") {
 		t.Error("the lines for PowerShell are not right")
 	}
 	block, _ := pem.Decode(readFile(t, filepath.Join(dir, "contoso.crt")))
@@ -434,6 +434,7 @@ func TestSetupWithCertificateAndPastedAnswer(t *testing.T) {
 	}
 	tenant.UpdateApp(tenant.clientID, func(a *graphtest.App) { a.Certificates = []*x509.Certificate{certificate} })
 
+	d.expect("paste the address")
 	link := regexp.MustCompile(`http://\S+adminconsent\S+`).FindString(shown)
 	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := browser.PostForm(link, url.Values{"action": {"accept"}})

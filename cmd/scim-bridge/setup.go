@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -35,6 +37,10 @@ flag says takes its default. Then the platform's token is printed at the end.`,
 			o.Env, o.Version, o.NewToken = os.Getenv, programVersion(), newToken
 			o.App = func(cfg *config.Config) (consent.App, error) {
 				return daemon.ConsentApp(cfg, 0, "", programVersion())
+			}
+			o.Forward = forwardLine
+			o.Desk = func(ctx context.Context, app consent.App, save func(context.Context, consent.Grant) error, diag io.Writer) (setup.Desk, error) {
+				return newDesk(ctx, app, save, diag)
 			}
 			o.Given = setup.Answers{}
 			for _, f := range setup.Flags() {

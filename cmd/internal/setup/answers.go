@@ -59,7 +59,7 @@ func Flags() []Flag {
 		{keyEnabled, "enable the API integration: `yes` or no (then nothing is asked of Microsoft yet)"},
 		{keyGroups, "import groups `now` or later"},
 		{keyHidden, "list the permission to see hidden members of groups, too: `yes` or no"},
-		{keyConsent, "how consent comes: `HOW` is elsewhere (admin center, command line; or there already) or link (Microsoft's page)"},
+		{keyConsent, "how consent comes: `HOW` is elsewhere (admin center, command line; or there already), link (Microsoft's page) or mail (a text to send)"},
 		{keyCredential, "`KIND` of credential: secret, new-certificate, certificate, federated or managed-identity"},
 		{keyMethod, "how to show the registration: `HOW` is portal, az, powershell or done"},
 		{keyClientID, "application (client) `ID`"},

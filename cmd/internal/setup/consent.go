@@ -1,17 +1,15 @@
 package setup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
 
+	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/config"
 	"scimbridge/sync/consent"
 )
@@ -52,17 +50,6 @@ func (s *setup) consent(ctx context.Context) error {
 		s.say("Given by the button or command line above. The next step shows whether it is there.")
 		return nil
 	}
-	app, err := s.app()
-	if err != nil {
-		return err
-	}
-	if app.Graph.TenantID != "" {
-		if report := consent.Check(ctx, app); report.OK() {
-			s.say("Consent is there already.")
-			s.report = report
-			return nil
-		}
-	}
 	for {
 		err := s.askConsent(ctx)
 		var refusal *consent.Refusal
@@ -91,169 +78,169 @@ func (s *setup) refused(r *consent.Refusal) {
 	s.tell(s.style.mark(false) + " " + strings.TrimLeft(wrap(strings.ToUpper(text[:1])+text[1:], "  ", lineWidth), " "))
 }
 
-// askConsent shows the link to Microsoft's page and waits for its answer, by the
-// browser or pasted.
-func (s *setup) askConsent(ctx context.Context) error {
-	flow := consent.New(consent.Config{
-		App:  func(context.Context, string) (consent.App, error) { return s.app() },
-		Save: func(_ context.Context, _ string, grant consent.Grant) error { return s.learn(grant) },
-	})
-	defer flow.Close()
-	link, err := flow.BeginMailed(ctx, s.draft.Answers[keySource])
+// A Desk is where consent is asked for: it makes the link, takes the answer of the
+// browser where that can reach this machine, or a pasted one, and follows it.
+type Desk interface {
+	Ask(ctx context.Context, again bool) (admin.ConsentAsked, error)
+	HandOff(ctx context.Context) (admin.HandOff, error)
+	Answer(ctx context.Context, text string) error
+	Progress(ctx context.Context, since time.Time) (admin.ConsentProgress, error)
+	Close() error
+}
+
+// askConsent shows the link to Microsoft's page, or the text to send to somebody
+// else, and waits for the answer.
+func (s *setup) askConsent(ctx context.Context) (err error) {
+	app, err := s.app()
 	if err != nil {
 		return err
 	}
-	answers := make(chan url.Values, 1)
-	listening, stop := s.callback(answers)
-	defer stop()
-	s.tell("\n" + wrap("A Privileged Role Administrator or Global Administrator of the tenant opens this page and accepts:", "", lineWidth) +
-		"\n\n" + link.URL + "\n")
-	port := portOf(s.redirectURI())
-	if listening == nil {
-		s.tell(wrap("If that browser is on another machine, first run there:", "", lineWidth) + "\n  ssh -L " + port + ":localhost:" + port + " " + hostName() + "\n" +
-			wrap("Or send the link to the administrator. The browser then ends at an address that it can't open, beginning with "+s.redirectURI()+"; have it sent back, and paste it here.", "", lineWidth))
-	} else {
-		s.tell(wrap(fmt.Sprintf("Nobody can listen at port %s here (%v), so the browser will end at an address that it can't open, beginning with %s. Copy it from the address bar and paste it here.",
-			port, listening, s.redirectURI()), "", lineWidth))
-	}
-	query, err := s.await(ctx, answers)
+	var diag bytes.Buffer
+	desk, err := s.Desk(ctx, app, func(_ context.Context, grant consent.Grant) error { return s.learn(grant.TenantID) }, &diag)
 	if err != nil {
 		return err
 	}
-	answer, err := flow.Answer(ctx, query)
+	defer func() { err = errors.Join(err, desk.Close()) }()
+	begun, expires, given, err := s.show(ctx, desk, app)
 	if err != nil {
 		return err
 	}
-	s.say("Consent was given. Microsoft needs some seconds to minutes until it is in force.")
-	report, err := flow.Settle(ctx, answer, s.progress())
-	if err == nil {
-		s.report = report
-		return nil
+	if given != "" {
+		s.say("Consent is there already.")
+		return s.learn(given)
 	}
-	return s.settleLater(query.Get("tenant"), err)
+	if diag.Len() > 0 {
+		s.tell("\n" + wrap(strings.TrimSpace(diag.String()), "", lineWidth))
+	}
+	if err := s.await(ctx, desk, begun, expires); err != nil {
+		return err
+	}
+	return s.follow(ctx, desk, begun)
+}
+
+// show prints the link, or the text with the link. given is the tenant where
+// nothing is left to consent to.
+func (s *setup) show(ctx context.Context, desk Desk, app consent.App) (begun, expires time.Time, given string, err error) {
+	if s.is(keyConsent, "mail") {
+		off, err := desk.HandOff(ctx)
+		if err != nil || off.Given {
+			return off.Begun, off.Expires, off.TenantID, err
+		}
+		line := strings.Repeat("-", lineWidth)
+		s.tell("\nSend this to the administrator, and to nobody else:\n\n" + line + "\nSubject: " + off.Subject + "\n\n" + strings.TrimSpace(off.Mail) + "\n" + line)
+		return off.Begun, off.Expires, "", nil
+	}
+	asked, err := desk.Ask(ctx, false)
+	if err != nil || asked.Given {
+		return asked.Begun, asked.Expires, asked.TenantID, err
+	}
+	s.tell("\n" + wrap(fmt.Sprintf("A Privileged Role Administrator or Global Administrator of the tenant opens this page by %s and accepts:", asked.Expires.Local().Format("15:04")), "", lineWidth) +
+		"\n\n" + asked.URL)
+	if line := s.Forward(app.RedirectURI); line != "" {
+		s.tell("\n" + wrap("If that browser is on another machine, run this there first, and leave it open; or paste the address here at which the browser ends:", "", lineWidth) + "\n  " + line)
+	}
+	return asked.Begun, asked.Expires, "", nil
+}
+
+// learn keeps the tenant that consented.
+func (s *setup) learn(tenant string) error {
+	_, err := s.keep(keyTenantID, strings.ToLower(tenant))
+	return err
+}
+
+const pollEvery = 500 * time.Millisecond
+
+// await waits until an answer has come, by the browser or pasted.
+func (s *setup) await(ctx context.Context, desk Desk, begun, expires time.Time) error {
+	waiting, cancel := context.WithDeadline(ctx, expires)
+	defer cancel()
+	came := make(chan struct{})
+	go func() {
+		defer close(came)
+		defer cancel()
+		for tick := time.Tick(pollEvery); ; {
+			select {
+			case <-waiting.Done():
+				return
+			case <-tick:
+			}
+			if p, err := desk.Progress(waiting, begun); err == nil && (p.Stage != "" || p.Ended()) {
+				return
+			}
+		}
+	}()
+	s.say("")
+	for s.interactive && waiting.Err() == nil {
+		text, err := s.terminal.read(waiting, s.prompt(question{label: "Waiting for the browser; or paste the address"}), false)
+		if err != nil && waiting.Err() == nil {
+			return err
+		}
+		if err == nil && text != "" {
+			if err := desk.Answer(waiting, text); err != nil {
+				s.wrong(err)
+			}
+		}
+	}
+	<-came
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(waiting.Err(), context.DeadlineExceeded):
+		return &consent.Refusal{Reason: consent.Expired, What: "no answer came before the link expired", Next: "ask for consent again"}
+	}
+	return nil
+}
+
+// follow shows how an answer fares, until the credential is tested.
+func (s *setup) follow(ctx context.Context, desk Desk, begun time.Time) error {
+	told := ""
+	for tick := time.Tick(pollEvery); ; {
+		p, err := desk.Progress(ctx, begun)
+		if err != nil {
+			return err
+		}
+		text := ""
+		switch {
+		case p.Refusal != nil:
+			return s.settleLater(p.Tenant, p.Refusal)
+		case p.Error != "":
+			return errors.New(p.Error)
+		case p.Stage == consent.Done:
+			s.report = p.Report
+			return nil
+		case p.Stage == consent.Spreading && p.Last != "":
+			text = "Not yet, after " + time.Since(p.Since).Round(time.Second).String() + ": " + p.Last
+		case p.Stage == consent.Spreading:
+			text = "Consent was given. Microsoft needs some seconds to minutes until it is in force."
+		}
+		if key := string(p.Stage) + p.Last; text != "" && key != told {
+			s.say("%s", text)
+			told = key
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // settleLater has the next step go on where consent was given, but something else
 // is wrong: nobody should have to click again for that. The tenant came with our
 // own state, and the test proves it by a token.
-func (s *setup) settleLater(tenant string, err error) error {
-	var refusal *consent.Refusal
-	if !errors.As(err, &refusal) {
-		return err
-	}
+func (s *setup) settleLater(tenant string, refusal *consent.Refusal) error {
 	switch refusal.Reason {
 	case consent.Credential, consent.TestFailed:
-		// The test shows what is wrong.
+		s.say("Consent was given, but something else is wrong, as the test shows.")
 	case consent.NotSpread, consent.Unlisted:
 		s.refused(refusal)
 	default:
-		return err
+		return refusal
 	}
-	_, err = s.keep(keyTenantID, strings.ToLower(tenant))
-	return err
-}
-
-// progress shows the wait for a grant to spread, a line for what is new.
-func (s *setup) progress() func(consent.Progress) {
-	last := ""
-	return func(p consent.Progress) {
-		if text := p.Last; p.Stage == consent.Spreading && !p.Next.IsZero() && text != last {
-			last = text
-			s.say("  %s  not yet: %s", time.Since(p.Since).Round(time.Second), text)
-		}
+	if tenant == "" {
+		return nil
 	}
-}
-
-// learn keeps the tenant that consented.
-func (s *setup) learn(grant consent.Grant) error {
-	_, err := s.keep(keyTenantID, grant.TenantID)
-	return err
-}
-
-// await waits for Microsoft's answer by the browser, or for somebody to paste it.
-func (s *setup) await(ctx context.Context, answers <-chan url.Values) (url.Values, error) {
-	if !s.interactive {
-		select {
-		case query := <-answers:
-			return query, nil
-		case <-ctx.Done():
-			return nil, errStopped
-		}
-	}
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var arrived url.Values
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		select {
-		case arrived = <-answers:
-			cancel()
-		case <-reading.Done():
-		}
-	}()
-	s.say("")
-	for {
-		text, err := s.terminal.read(reading, s.prompt(question{label: "Waiting for the browser; or paste the address"}), false)
-		if err != nil && ctx.Err() == nil && reading.Err() != nil {
-			<-done
-			return arrived, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if text == "" {
-			continue
-		}
-		query, err := consent.ParseAnswer(text)
-		if err == nil {
-			return query, nil
-		}
-		s.wrong(err)
-	}
-}
-
-// callback listens for the browser that Microsoft sends back, where that is this
-// machine's own; the error is why nobody can listen.
-func (s *setup) callback(answers chan<- url.Values) (error, func()) {
-	listen := s.draft.Answers[keyAdminListen]
-	if listen == "" {
-		listen = "127.0.0.1:8881"
-	}
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err, func() {}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /consent/callback", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Referrer-Policy", "no-referrer") // the address has the state in it
-		w.Header().Set("Cache-Control", "no-store")
-		select {
-		case answers <- r.URL.Query():
-			_, _ = io.WriteString(w, "scim-bridge has Microsoft's answer. This page can be closed; the set-up goes on in the terminal.\n")
-		default:
-			_, _ = io.WriteString(w, "scim-bridge has an answer already. Look at the terminal.\n")
-		}
-	})
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = srv.Serve(l) }() // ends with ErrServerClosed
-	return nil, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if srv.Shutdown(ctx) != nil {
-			srv.Close()
-		}
-	}
-}
-
-func portOf(base string) string {
-	u, err := url.Parse(base)
-	if err != nil || u.Port() == "" {
-		return "443"
-	}
-	return u.Port()
+	return s.learn(tenant)
 }
 
 // test tests the credential, as `scim-bridge test` does, and has what is wrong
@@ -345,7 +332,9 @@ func (s *setup) mend(ctx context.Context, r *consent.Report) (goOn bool, err err
 	case "credential":
 		return false, s.credentialAnew(ctx)
 	case "consent":
-		s.draft.Answers[keyConsent] = "link"
+		if !s.is(keyConsent, "mail") {
+			s.draft.Answers[keyConsent] = "link"
+		}
 		s.say("The registration must list this redirect URI (Authentication > Web): %s", s.redirectURI())
 		return false, s.consent(ctx)
 	}

@@ -102,7 +102,7 @@ func (s *setup) clicks() string {
 }
 
 func (s *setup) redirectClick() string {
-	if !s.is(keyConsent, "link") {
+	if s.is(keyConsent, "elsewhere") {
 		return " Leave the redirect URI empty."
 	}
 	return " Redirect URI: Web, exactly " + s.redirectURI() + "."
@@ -130,7 +130,7 @@ func (s *setup) azLines() string {
 	}
 	b.WriteString("  az login --allow-no-subscriptions\n")
 	b.WriteString("  app=$(az ad app create --display-name scim-bridge \\\n      --sign-in-audience AzureADMyOrg")
-	if s.is(keyConsent, "link") {
+	if !s.is(keyConsent, "elsewhere") {
 		b.WriteString(" \\\n      --web-redirect-uris " + s.redirectURI())
 	}
 	b.WriteString(" \\\n      --query appId -o tsv)\n  az ad sp create --id \"$app\"\n")
@@ -161,7 +161,7 @@ func (s *setup) powerShellLines() string {
 		"  Connect-MgGraph%s -Scopes Application.ReadWrite.All,\n      AppRoleAssignment.ReadWrite.All\n", environment)
 	b.WriteString(s.roleLines())
 	b.WriteString("  $app = New-MgApplication -DisplayName scim-bridge `\n      -SignInAudience AzureADMyOrg `\n")
-	if s.is(keyConsent, "link") {
+	if !s.is(keyConsent, "elsewhere") {
 		fmt.Fprintf(&b, "      -Web @{RedirectUris = @('%s')} `\n", s.redirectURI())
 	}
 	b.WriteString("      -RequiredResourceAccess @{ResourceAppId = $graph.AppId;\n          ResourceAccess = @($roles | % { @{Id = $_; Type = 'Role'} })}\n" +

@@ -51,6 +51,13 @@ type Options struct {
 	Version string
 	// App makes the source of a configuration one for package consent.
 	App func(cfg *config.Config) (consent.App, error)
+	// Desk opens a desk for the consent of an app; save is called with one that
+	// has passed the test, and what keeps the browser from this machine is
+	// written to diag.
+	Desk func(ctx context.Context, app consent.App, save func(context.Context, consent.Grant) error, diag io.Writer) (Desk, error)
+	// Forward gives the command that brings the port of a redirect address from
+	// another machine to this one; "" where none is needed.
+	Forward func(redirectURI string) string
 	// NewToken makes a bearer token.
 	NewToken func() string
 }

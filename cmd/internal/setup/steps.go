@@ -83,7 +83,8 @@ func (s *setup) registration(ctx context.Context) error {
 	if err := s.questions(ctx, question{key: keyConsent, label: "Consent", preset: "elsewhere",
 		about: "A Privileged Role Administrator or Global Administrator has to consent. Where?", options: []option{
 			{"elsewhere", "with the button in the admin center or by a command line, as shown next; or it is there already"},
-			{"link", "on Microsoft's consent page, by a link that is shown here, for your browser or a colleague's"}}}); err != nil {
+			{"link", "on Microsoft's consent page, by a link that is shown here"},
+			{"mail", "the same, by a text with a link to send to an administrator elsewhere; the answer is pasted back"}}}); err != nil {
 		return err
 	}
 	if err := s.newCertificate(); err != nil {
@@ -106,7 +107,7 @@ func (s *setup) identify(ctx context.Context) error {
 	if err := s.questions(ctx, question{key: keyClientID, label: "Application (client) ID", path: "sources[0].client_id", check: lower}); err != nil {
 		return err
 	}
-	return s.identifyTenant(ctx, s.is(keyConsent, "link"))
+	return s.identifyTenant(ctx, !s.is(keyConsent, "elsewhere"))
 }
 
 func (s *setup) identifyTenant(ctx context.Context, optional bool) error {
