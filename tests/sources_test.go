@@ -68,9 +68,20 @@ func TestSourcesComeAndGo(t *testing.T) {
 		b.kill()
 		b.start()
 		users(both)
+		if _, stdout, _ := b.runDaemon("status"); !strings.Contains(stdout, "no longer in the configuration") {
+			t.Errorf("status says:\n%s", stdout)
+		}
+		if _, stdout, _ := b.runDaemon("held", "--source", "fabrikam"); strings.Count(stdout, ": the source is no longer in the configuration") != fabrikam.UserCount()+fabrikam.GroupCount() {
+			t.Errorf("held says:\n%s", stdout)
+		}
+		if status, _, stderr := b.runDaemon("approve", "--source", "fabrikam", "7"); status != 1 || !strings.Contains(stderr, "round 7 of source fabrikam is not held") {
+			t.Errorf("the approval of a round has status %d: %s", status, stderr)
+		}
+		users(both)
 		if status, stdout, stderr := b.runDaemon("approve", "--source", "fabrikam"); status != 0 || !strings.Contains(stdout, "dropped") {
 			t.Fatalf("approve has status %d: %s%s", status, stdout, stderr)
 		}
+		b.expectLog(`source is dropped.*source=fabrikam.*by=".*at the command line"`)
 		users(contoso.UserCount())
 		b.kill()
 		b.start()

@@ -293,7 +293,7 @@ func freezeCommand(p *program, freeze bool) *cobra.Command {
 	}
 	action := cmd.Use
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return p.act(cmd.Context(), source, action, nil, asJSON)
+		return p.act(cmd.Context(), source, action, url.Values{"by": {operator()}}, asJSON)
 	}
 	p.configFlag(cmd)
 	sourceFlag(cmd, &source)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"scimbridge/scim/directory"
-	"scimbridge/sync/store"
 )
 
 // generation gives a kept generation, 0 meaning the current one.
@@ -49,8 +48,7 @@ func (m *Mirror) HeldDiff(ctx context.Context, list int) (*Diff, error) {
 	if held == nil {
 		return nil, nil
 	}
-	state := store.Source{Held: m.Status().Held}
-	return m.describe(ctx, m.cfg.Picture.Current(), held, held.Diff(), heldVerdict(state), list)
+	return m.describe(ctx, m.cfg.Picture.Current(), held, held.Diff(), m.Status().HeldVerdict(), list)
 }
 
 // Rollback serves again what a kept generation held, as a new one: what changes
@@ -81,7 +79,7 @@ func (m *Mirror) rollback(ctx context.Context, generation uint64, report *Report
 	}
 	// Frozen first: a crash between the two leaves what was served.
 	report.Since = time.Now()
-	if err := m.setFrozen(ctx, report.Since); err != nil {
+	if err := m.setFrozen(ctx, report.Since, report.By); err != nil {
 		return err
 	}
 	draft := m.cfg.Picture.Draft()

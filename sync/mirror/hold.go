@@ -49,6 +49,9 @@ func heldVerdict(state store.Source) (v Verdict) {
 	return v
 }
 
+// HeldVerdict is what is said of the round that is held; it is OK where none is.
+func (s Status) HeldVerdict() Verdict { return heldVerdict(store.Source{Held: s.Held}) }
+
 // approved says whether just what a verdict speaks against was approved.
 func approved(state store.Source, v Verdict) bool {
 	return state.Held != nil && state.Approved.Round == state.Held.Round && heldVerdict(state).Digest == v.Digest

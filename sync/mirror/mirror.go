@@ -236,6 +236,15 @@ func (m *Mirror) conclude(ctx context.Context, r *Report) {
 		return
 	}
 	m.status.conclude(r)
+	served := m.addRecord(ctx, r)
+	m.logRound(r, served)
+	for _, f := range r.Failing {
+		m.log.Warn("rule of the mapping fails", "type", f.Type, "attribute", f.Path, "newly", f.Count, "last_good_kept", f.Kept, "example", f.Example, "why", f.Reason)
+	}
+}
+
+// addRecord adds to the history, and gives what is served.
+func (m *Mirror) addRecord(ctx context.Context, r *Report) *directory.Snapshot {
 	served := m.cfg.Picture.Current()
 	record := r.record(m.cfg.Name, served)
 	if served == nil {
@@ -246,10 +255,7 @@ func (m *Mirror) conclude(ctx context.Context, r *Report) {
 	if err := m.cfg.Store.AddRound(ctx, record); err != nil {
 		m.log.Warn("round was not added to the history", "err", err)
 	}
-	m.logRound(r, served)
-	for _, f := range r.Failing {
-		m.log.Warn("rule of the mapping fails", "type", f.Type, "attribute", f.Path, "newly", f.Count, "last_good_kept", f.Kept, "example", f.Example, "why", f.Reason)
-	}
+	return served
 }
 
 func (m *Mirror) logRound(r *Report, served *directory.Snapshot) {

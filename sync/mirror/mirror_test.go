@@ -246,6 +246,12 @@ func TestALargeLossIsHeldUntilApproved(t *testing.T) {
 		t.Fatalf("a restart changed what is held: %+v", w.mirror.Status())
 	}
 	w.refresh(mirror.Options{}, mirror.Held)
+	tenant.Inject(graphtest.Status(503, true).Forever())
+	w.refresh(mirror.Options{}, mirror.Failed)
+	tenant.ClearFaults()
+	if s := w.mirror.Status(); !strings.Contains(s.HeldVerdict().Summary(), "10 of 60 users") {
+		t.Errorf("after a round that failed it says of the held one: %q", s.HeldVerdict().Summary())
+	}
 	if _, err := w.mirror.Approve(t.Context(), 999, "ada"); err == nil {
 		t.Error("a round that is not held was approved")
 	}
@@ -282,8 +288,11 @@ func TestFreeze(t *testing.T) {
 	w := newWorld(t, tenant, nil)
 	w.round()
 	before := w.content()
-	if err := w.mirror.Freeze(t.Context()); err != nil {
+	if err := w.mirror.Freeze(t.Context(), "ada"); err != nil {
 		t.Fatal(err)
+	}
+	if past, err := w.store.Rounds(t.Context(), "contoso", 1); err != nil || past[0].Outcome != "frozen" || past[0].By != "ada" || past[0].Users.Present != 20 {
+		t.Errorf("the history has %+v, %v", past, err)
 	}
 	tenant.RemoveUser(users[0])
 	w.refresh(mirror.Options{}, mirror.Frozen)
@@ -292,7 +301,7 @@ func TestFreeze(t *testing.T) {
 	if w.content() != before || w.mirror.Status().State != mirror.FrozenState {
 		t.Errorf("a frozen source changed, or its status: %+v", w.mirror.Status())
 	}
-	if report, err := w.mirror.Unfreeze(t.Context()); err != nil || report.Outcome != mirror.Published {
+	if report, err := w.mirror.Unfreeze(t.Context(), "bob"); err != nil || report.Outcome != mirror.Published {
 		t.Fatalf("unfreezing: %+v, %v", report, err)
 	}
 	w.counts(20, 19, 1)

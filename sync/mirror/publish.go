@@ -101,26 +101,31 @@ func (m *Mirror) published(ctx context.Context, state store.Source) error {
 }
 
 // Freeze keeps serving the present picture until Unfreeze. Rounds go on being
-// pulled and stored.
-func (m *Mirror) Freeze(ctx context.Context) error {
+// pulled and stored. by is who ordered it, for the record.
+func (m *Mirror) Freeze(ctx context.Context, by string) error {
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
-	return m.setFrozen(ctx, time.Now())
+	if err := m.setFrozen(ctx, time.Now(), by); err != nil {
+		return err
+	}
+	m.addRecord(ctx, &Report{Started: time.Now(), Outcome: Frozen, By: by})
+	return nil
 }
 
 // Unfreeze ends a freeze and publishes what has come meanwhile, by way of the
-// guard.
-func (m *Mirror) Unfreeze(ctx context.Context) (Report, error) {
+// guard. by is who ordered it, for the record.
+func (m *Mirror) Unfreeze(ctx context.Context, by string) (Report, error) {
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
-	if err := m.setFrozen(ctx, time.Time{}); err != nil {
+	if err := m.setFrozen(ctx, time.Time{}, by); err != nil {
 		return Report{}, err
 	}
+	m.addRecord(ctx, &Report{Started: time.Now(), Outcome: Unfrozen, By: by})
 	return m.publishStored(ctx)
 }
 
 // setFrozen freezes or unfreezes. m.publishing is held.
-func (m *Mirror) setFrozen(ctx context.Context, since time.Time) error {
+func (m *Mirror) setFrozen(ctx context.Context, since time.Time, by string) error {
 	if err := m.cfg.Store.SetFrozen(ctx, m.cfg.Name, since); err != nil {
 		return fmt.Errorf("noting the freeze: %w", err)
 	}
@@ -133,6 +138,10 @@ func (m *Mirror) setFrozen(ctx context.Context, since time.Time) error {
 			s.State = Current
 		}
 	})
-	m.log.Warn("freeze was set", "frozen", !since.IsZero())
+	if since.IsZero() {
+		m.log.Warn("source is no longer frozen; what has changed meanwhile is published by way of the guard", "by", by)
+	} else {
+		m.log.Warn("source is frozen; the picture stays as it is until it is unfrozen", "by", by)
+	}
 	return nil
 }

@@ -33,6 +33,8 @@ const (
 	Held      Outcome = "held"
 	Frozen    Outcome = "frozen"
 	Failed    Outcome = "failed"
+	// Unfrozen is no round's, but that of an order in the history.
+	Unfrozen Outcome = "unfrozen"
 	// RolledBack: an older generation was published again by order.
 	RolledBack Outcome = "rolled back"
 	// Approved: published, though the guard spoke against it, because somebody

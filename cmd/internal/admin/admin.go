@@ -37,8 +37,8 @@ type Backend interface {
 	Reload(ctx context.Context) error
 	Sync(ctx context.Context, source string, full bool) (Round, error)
 	Approve(ctx context.Context, source string, round uint64, by string) (Round, error)
-	Freeze(ctx context.Context, source string) error
-	Unfreeze(ctx context.Context, source string) (Round, error)
+	Freeze(ctx context.Context, source, by string) error
+	Unfreeze(ctx context.Context, source, by string) (Round, error)
 	Generations
 	Consents
 
@@ -414,23 +414,29 @@ func (h *handler) approve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	by := r.FormValue("by")
-	if by == "" {
-		by = "administrator at " + r.RemoteAddr
-	}
 	h.act(w, r, func(ctx context.Context, source string) (Round, error) {
-		return h.backend.Approve(ctx, source, number, by)
+		return h.backend.Approve(ctx, source, number, orderedBy(r))
 	})
+}
+
+// orderedBy names who ordered something, for the record.
+func orderedBy(r *http.Request) string {
+	if by := r.FormValue("by"); by != "" {
+		return by
+	}
+	return "administrator at " + r.RemoteAddr
 }
 
 func (h *handler) freeze(w http.ResponseWriter, r *http.Request) {
 	h.act(w, r, func(ctx context.Context, source string) (Round, error) {
-		return Round{Outcome: "frozen"}, h.backend.Freeze(ctx, source)
+		return Round{Outcome: "frozen"}, h.backend.Freeze(ctx, source, orderedBy(r))
 	})
 }
 
 func (h *handler) unfreeze(w http.ResponseWriter, r *http.Request) {
-	h.act(w, r, h.backend.Unfreeze)
+	h.act(w, r, func(ctx context.Context, source string) (Round, error) {
+		return h.backend.Unfreeze(ctx, source, orderedBy(r))
+	})
 }
 
 // act does something with the source that the path names and tells what became

@@ -47,11 +47,11 @@ func (f *fake) Approve(_ context.Context, s string, n uint64, by string) (admin.
 	f.done = append(f.done, "approve "+s)
 	return admin.Round{}, f.err
 }
-func (f *fake) Freeze(_ context.Context, s string) error {
+func (f *fake) Freeze(_ context.Context, s, by string) error {
 	f.done = append(f.done, "freeze "+s)
 	return f.err
 }
-func (f *fake) Unfreeze(_ context.Context, s string) (admin.Round, error) {
+func (f *fake) Unfreeze(_ context.Context, s, by string) (admin.Round, error) {
 	f.done = append(f.done, "unfreeze "+s)
 	return admin.Round{}, f.err
 }

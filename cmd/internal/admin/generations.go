@@ -95,11 +95,7 @@ func (h *handler) rollback(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, err)
 		return
 	}
-	by := r.FormValue("by")
-	if by == "" {
-		by = "administrator at " + r.RemoteAddr
-	}
-	round, err := h.backend.Rollback(r.Context(), r.PathValue("source"), n[0], by)
+	round, err := h.backend.Rollback(r.Context(), r.PathValue("source"), n[0], orderedBy(r))
 	answer(w, round, err)
 }
 

@@ -19,8 +19,14 @@ func (d *Daemon) Rehearse(ctx context.Context, name string, full bool, list int)
 	return admin.Rehearsal{Round: done, Diff: diff}, err
 }
 
+// whyLeft is why those of a source that left the file would go.
+const whyLeft = "the source is no longer in the configuration"
+
 // Held implements admin.Generations.
 func (d *Daemon) Held(ctx context.Context, name string, list int) (*mirror.Diff, error) {
+	if s := d.gen.Load().sources[name]; s != nil && s.state == stateLeft {
+		return mirror.Departure(s.picture.Current(), whyLeft, list), nil
+	}
 	s, err := d.pulled(name)
 	if err != nil {
 		return nil, err

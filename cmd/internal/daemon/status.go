@@ -130,6 +130,10 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 		st.Users, st.ActiveUsers, st.Groups = cur.Len(directory.User), cur.Active(directory.User), cur.Len(directory.Group)
 		st.Generation, st.Published = cur.Generation(), cur.Published()
 	}
+	if s.state == stateLeft {
+		st.Error = "it is no longer in the configuration, and what is served of it stays as it was; see whom with: scim-bridge held --source " +
+			s.name + "; drop it with: scim-bridge approve --source " + s.name
+	}
 	if s.state == stateConsent {
 		st.Error = "its tenant is not known yet: " + s.consentWords()
 		if settling {
@@ -164,7 +168,7 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 		st.Error = "trying again: " + trouble
 	}
 	if m.Held != nil {
-		st.HeldRound, st.HeldSince, st.Held = m.Held.Round, m.Held.Since, m.Last.Verdict.Summary()
+		st.HeldRound, st.HeldSince, st.Held = m.Held.Round, m.Held.Since, m.HeldVerdict().Summary()
 	}
 	st.Graph = graphStatus(s.client.Status())
 	return st
@@ -231,6 +235,9 @@ func (d *Daemon) Sync(ctx context.Context, name string, full bool) (admin.Round,
 // file it drops what is served of it.
 func (d *Daemon) Approve(ctx context.Context, name string, number uint64, by string) (admin.Round, error) {
 	if s := d.gen.Load().sources[name]; s != nil && s.state == stateLeft {
+		if number != 0 {
+			return admin.Round{}, fmt.Errorf("round %d of source %s is not held: it is no longer in the configuration; leave the number out to drop what is served of it", number, name)
+		}
 		return admin.Round{Outcome: "dropped"}, d.drop(ctx, name, by)
 	}
 	return d.order(ctx, name, func(ctx context.Context, m *mirror.Mirror) (mirror.Report, error) {
@@ -263,17 +270,17 @@ func (d *Daemon) drop(ctx context.Context, name, by string) error {
 }
 
 // Freeze keeps serving a source's picture until Unfreeze.
-func (d *Daemon) Freeze(ctx context.Context, name string) error {
+func (d *Daemon) Freeze(ctx context.Context, name, by string) error {
 	_, err := d.order(ctx, name, func(ctx context.Context, m *mirror.Mirror) (mirror.Report, error) {
-		return mirror.Report{}, m.Freeze(ctx)
+		return mirror.Report{}, m.Freeze(ctx, by)
 	})
 	return err
 }
 
 // Unfreeze ends a freeze.
-func (d *Daemon) Unfreeze(ctx context.Context, name string) (admin.Round, error) {
+func (d *Daemon) Unfreeze(ctx context.Context, name, by string) (admin.Round, error) {
 	return d.order(ctx, name, func(ctx context.Context, m *mirror.Mirror) (mirror.Report, error) {
-		return m.Unfreeze(ctx)
+		return m.Unfreeze(ctx, by)
 	})
 }
 

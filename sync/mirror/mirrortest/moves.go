@@ -217,13 +217,30 @@ func (g *game) faultyStore() error {
 // faultyDisk does a round in which the picture can't be written.
 func (g *game) faultyDisk() error {
 	g.DiskFaults++
-	// The manifest is written beside its name first; a directory is in its way.
-	block := filepath.Join(g.dir, "picture", "manifest.json.tmp")
-	if err := os.Mkdir(block, 0o700); err != nil {
-		return err
+	// Files are written beside their name first; a directory is in the way of
+	// the manifest, or of the next segments.
+	blocks := []string{"manifest.json"}
+	if segments, err := filepath.Glob(filepath.Join(g.dir, "picture", "*.segment")); err == nil && len(segments) > 0 && g.rand.IntN(2) == 0 {
+		var last int
+		if _, err := fmt.Sscanf(filepath.Base(slices.Max(segments)), "%d.segment", &last); err != nil {
+			return err
+		}
+		blocks = nil
+		for n := range 8 {
+			blocks = append(blocks, fmt.Sprintf("%08d.segment", last+1+n))
+		}
+	}
+	for i, name := range blocks {
+		blocks[i] = filepath.Join(g.dir, "picture", name+".tmp")
+		if err := os.Mkdir(blocks[i], 0o700); err != nil {
+			return err
+		}
 	}
 	err := g.refresh(mirror.Options{})
-	return errors.Join(err, os.RemoveAll(block))
+	for _, path := range blocks {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
 }
 
 // restart ends the program and starts it again.
@@ -292,7 +309,7 @@ func (g *game) approve() error {
 
 // freeze freezes the source, goes on for some rounds, and thaws it.
 func (g *game) freeze() error {
-	if err := g.mirror.Freeze(g.ctx); err != nil {
+	if err := g.mirror.Freeze(g.ctx, "the history"); err != nil {
 		return err
 	}
 	for range g.rand.IntN(4) {
@@ -301,7 +318,7 @@ func (g *game) freeze() error {
 			return err
 		}
 	}
-	report, err := g.mirror.Unfreeze(g.ctx)
+	report, err := g.mirror.Unfreeze(g.ctx, "the history")
 	if err != nil {
 		return err
 	}
