@@ -29,14 +29,16 @@ func benchGroup(i int) directory.Record {
 }
 
 // benchPicture has n users, each in five of n/50 groups and in one of all.
-func benchPicture(b *testing.B, n int) *directory.Picture {
+func benchPicture(b testing.TB, n int) *directory.Picture { return benchPictureOf(b, n, n/50+1) }
+
+// benchPictureOf has n users, each in five of so many groups and in one of all.
+func benchPictureOf(b testing.TB, n, groups int) *directory.Picture {
 	b.Helper()
 	p, err := directory.Open(directory.Options{Dir: b.TempDir(), Source: "bench", BaseURL: baseURL, Keep: 2})
 	if err != nil {
 		b.Fatal(err)
 	}
 	d := p.Draft()
-	groups := n/50 + 1
 	ids := make([]string, groups)
 	for i := range groups {
 		g := benchGroup(i)
@@ -59,7 +61,7 @@ func benchPicture(b *testing.B, n int) *directory.Picture {
 	return p
 }
 
-func benchSeal(b *testing.B, p *directory.Picture, d *directory.Draft) {
+func benchSeal(b testing.TB, p *directory.Picture, d *directory.Draft) {
 	b.Helper()
 	s, err := d.Seal(b.Context(), time.Now(), directory.Tag{})
 	if err != nil {

@@ -399,6 +399,32 @@ type plainUser struct {
 	} `json:"members@delta"`
 }
 
+// What decoding a page allocates is for the page, not for each object.
+func TestAllocations(t *testing.T) {
+	names := map[string]string{}
+	for _, p := range reference(t, syntheticPage(1, 0))[0].Properties {
+		names[p.Name] = p.Name
+	}
+	for _, tt := range []struct {
+		name   string
+		body   []byte
+		budget float64
+	}{
+		{"200 users", syntheticPage(200, 0), 72},
+		{"40 groups of 500 members", syntheticPage(40, 500), 300},
+	} {
+		got := testing.AllocsPerRun(20, func() {
+			if _, _, err := graph.DecodePage(tt.body, names); err != nil {
+				t.Fatal(err)
+			}
+		})
+		t.Logf("%-25s %4.0f of %4.0f", tt.name, got, tt.budget)
+		if got > tt.budget {
+			t.Errorf("%s: %.0f allocations, the budget is %.0f", tt.name, got, tt.budget)
+		}
+	}
+}
+
 func BenchmarkDecode(b *testing.B) {
 	names := map[string]string{}
 	for _, p := range reference(b, syntheticPage(1, 0))[0].Properties {
