@@ -114,6 +114,12 @@ func TestScopeEditsAtRunTime(t *testing.T) {
 		t.Errorf("%d groups are served", n)
 	}
 
+	b.eventually("the count of those left out", func() error {
+		if _, out, _ := b.runDaemon("status"); !strings.Contains(out, "left out by the scope: 1 user by users.exclude, 2 users by users.guests, 9 users by users.where, 1 group by groups.exclude") {
+			return fmt.Errorf("status says:\n%s", out)
+		}
+		return nil
+	})
 	status, _, stderr := b.run("check-config")
 	if status != 0 {
 		t.Errorf("check-config: %d %s", status, stderr)

@@ -100,6 +100,12 @@ type Mirror struct {
 	// lookedForHidden: since the start. Held: pulling.
 	lookedForHidden bool
 
+	// counted is the last census, of the store's round countedRound, which took
+	// the time counting. Held: pulling.
+	counted      Census
+	countedRound uint64
+	counting     time.Duration
+
 	status  statusKeeper
 	failing failingRules // of the mapping
 }
@@ -170,6 +176,9 @@ func (m *Mirror) Refresh(ctx context.Context, opts Options) (Report, error) {
 	err := m.refresh(ctx, opts, &report)
 	report.finish(err)
 	m.conclude(ctx, &report)
+	if err == nil {
+		m.census(ctx)
+	}
 	return report, err
 }
 

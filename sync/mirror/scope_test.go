@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"scimbridge/scim/mapping"
 	"scimbridge/scim/mapping/expr"
 	"scimbridge/sync/graph"
@@ -386,5 +388,26 @@ func TestLessThanIsReadNeedsNoRead(t *testing.T) {
 	selected := mirror.Select(mapper, &mirror.Scope{LicensedOnly: true, Where: where(t, `user.city == "x" || user.onPremisesSamAccountName == "y"`)})
 	if n := len(selected[graph.Users]); !slices.Contains(selected[graph.Users], "assignedLicenses") || n != len(slices.Compact(sorted(slices.Clone(selected[graph.Users])...))) {
 		t.Errorf("selected are %v", selected[graph.Users])
+	}
+}
+
+func TestHowManyAreLeftOut(t *testing.T) {
+	tenant, users, group := company(10)
+	tenant.UpdateUser(users[0], map[string]any{"userType": "Guest"})
+	tenant.UpdateUser(users[1], map[string]any{"userType": "Guest"})
+	tenant.RemoveMember(group, users[1], users[2], users[3])
+	tenant.SetGroup(map[string]any{"displayName": "Mail", "mailEnabled": true})
+	w := newWorld(t, tenant, open)
+	w.round()
+	if out := w.mirror.Status().LeftOut; !out.At.IsZero() {
+		t.Errorf("without a rule: %+v", out)
+	}
+	w.configure(func(cfg *mirror.Config) {
+		cfg.Scope.Guests, cfg.Scope.MemberOf, cfg.Scope.GroupTypes = false, []string{group}, []mirror.GroupType{mirror.Security}
+	})
+	w.round()
+	out := w.mirror.Status().LeftOut
+	if diff := cmp.Diff(mirror.Census{At: out.At, Users: map[string]int{"users.guests": 2, "users.member_of": 2}, Groups: map[string]int{"groups.types": 1}}, out); diff != "" || out.At.IsZero() {
+		t.Error(diff)
 	}
 }

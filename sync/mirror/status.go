@@ -131,6 +131,9 @@ type Status struct {
 	FailedSince time.Time // when the failures that last until now began
 	Failures    int       // in a row
 
+	// LeftOut counts whom the scope leaves out.
+	LeftOut Census
+
 	Frozen time.Time   // since when; zero: not frozen
 	Held   *store.Held // what waits for approval
 	// Rounds counts the rounds since the start, by outcome.

@@ -243,6 +243,12 @@ type SourceStatus struct {
 	Mapping []MappingProblem `json:"mapping,omitempty"`
 	Graph   *GraphStatus     `json:"graph,omitempty"` // nil: it is not pulled
 
+	// LeftOut counts who is in the tenant and not in the scope, by the rule that
+	// leaves them out, at LeftOutAt.
+	LeftOutUsers  map[string]int `json:"leftOutUsers,omitempty"`
+	LeftOutGroups map[string]int `json:"leftOutGroups,omitempty"`
+	LeftOutAt     time.Time      `json:"leftOutAt,omitzero"`
+
 	HeldRound uint64    `json:"heldRound,omitempty"`
 	HeldSince time.Time `json:"heldSince,omitzero"`
 	Held      string    `json:"held,omitempty"` // why

@@ -58,6 +58,7 @@ var (
 	mappingFails = desc("mapping_failures", "Users or groups for whom a rule of the mapping fails, by attribute.", "source", "type", "attribute")
 	mappingKept  = desc("mapping_last_good_kept", "Of mapping_failures, those who are served with the last good value.", "source", "type", "attribute")
 	unmapped     = desc("unmapped_values", "Values of the last round that could not be mapped.", "source")
+	leftOut      = desc("left_out_objects", "Users and groups that are in the tenant and left out of the scope, by the rule that does it.", "source", "type", "rule")
 
 	graphRequests  = desc("graph_requests_total", "Requests to Microsoft Graph, by answer.", "source", "code")
 	graphRetries   = desc("graph_retries_total", "Requests to Microsoft that were tried again.", "source")
@@ -160,6 +161,12 @@ func (m sink) source(s *SourceStatus) {
 	for _, p := range s.Mapping {
 		m.gauge(mappingFails, float64(p.Count), s.Name, p.Type, p.Attribute)
 		m.gauge(mappingKept, float64(p.Kept), s.Name, p.Type, p.Attribute)
+	}
+	for rule, n := range s.LeftOutUsers {
+		m.gauge(leftOut, float64(n), s.Name, "user", rule)
+	}
+	for rule, n := range s.LeftOutGroups {
+		m.gauge(leftOut, float64(n), s.Name, "group", rule)
 	}
 	for code, n := range s.Graph.Requests {
 		m.counter(graphRequests, float64(n), s.Name, code)

@@ -156,6 +156,7 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 			Type: p.Type.String(), Attribute: p.Path, Count: p.Count, Kept: p.Kept, Example: p.Example, Reason: p.Reason,
 		})
 	}
+	st.LeftOutUsers, st.LeftOutGroups, st.LeftOutAt = m.LeftOut.Users, m.LeftOut.Groups, m.LeftOut.At
 	st.Rounds = make(map[string]uint64, len(m.Rounds))
 	for outcome, n := range m.Rounds {
 		st.Rounds[string(outcome)] = n
