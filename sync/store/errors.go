@@ -43,6 +43,7 @@ func (e *FileError) Error() string {
 type LockedError struct {
 	Path string // of the lock file
 	PID  int    // who holds it, 0 where that can't be told
+	Host string // where that process runs, where that can be told
 	Name string // its command, where that can be told
 }
 
@@ -53,6 +54,9 @@ func (e *LockedError) Error() string {
 	}
 	if e.Name != "" {
 		who += " (" + e.Name + ")"
+	}
+	if e.Host != "" {
+		who += " on host " + e.Host
 	}
 	return fmt.Sprintf("%s: the state directory is in use by %s; stop it first, or name another directory", e.Path, who)
 }

@@ -39,12 +39,25 @@ func TestFilesAreTheOwners(t *testing.T) {
 func TestSecondProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	first := openAt(t, dir, 0)
-	_, err := store.Open(t.Context(), options(dir))
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = store.Open(t.Context(), options(dir))
 	var locked *store.LockedError
 	if !errors.As(err, &locked) || locked.PID != os.Getpid() || locked.Name == "" {
 		t.Fatalf("got %v, want a LockedError with our pid and name", err)
 	}
-	if want := fmt.Sprintf("in use by process %d (%s)", os.Getpid(), locked.Name); !strings.Contains(err.Error(), want) {
+	if want := fmt.Sprintf("in use by process %d (%s) on host %s;", os.Getpid(), locked.Name, host); !strings.Contains(err.Error(), want) {
+		t.Errorf("%q does not say %q", err, want)
+	}
+	// On a volume that is shared the holder may be a process elsewhere, whose
+	// number means nothing here.
+	if err := os.WriteFile(filepath.Join(dir, "lock"), fmt.Appendf(nil, "%d elsewhere\n", os.Getpid()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = store.Open(t.Context(), options(dir))
+	if want := fmt.Sprintf("in use by process %d on host elsewhere;", os.Getpid()); !strings.Contains(err.Error(), want) {
 		t.Errorf("%q does not say %q", err, want)
 	}
 	if err := first.Close(); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,10 +27,11 @@ func lockDirectory(dir string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("locking the state directory: %s: %w", path, err)
 	}
-	// The number is for people. On a full disk it is missing, and the lock
-	// holds all the same.
+	// Number and host are for people. On a full disk they are missing, and the
+	// lock holds all the same.
+	host, _ := os.Hostname()
 	if err := f.Truncate(0); err == nil {
-		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		_, _ = fmt.Fprintf(io.NewOffsetWriter(f, 0), "%d %s\n", os.Getpid(), host)
 	}
 	return f, nil
 }
@@ -40,8 +42,13 @@ func lockHolder(path string) error {
 	if err != nil {
 		return held
 	}
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-		held.PID = pid
+	number, host, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+	here, _ := os.Hostname()
+	if pid, err := strconv.Atoi(number); err == nil {
+		held.PID, held.Host = pid, host
+		if host != "" && host != here {
+			return held // a volume that machines or containers share: its processes are not ours
+		}
 		if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
 			held.Name = strings.TrimSpace(string(name))
 		}
