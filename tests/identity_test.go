@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -132,11 +133,28 @@ func TestCertificateAndItsSuccessor(t *testing.T) {
 		t.Errorf("with the old certificate a round is %s", outcome)
 	}
 	tenant.UpdateApp(tenant.clientID, func(a *graphtest.App) { a.Certificates = []*x509.Certificate{second.cert} })
-	if status, stdout, stderr := b.runDaemon("reload"); status != 0 {
-		t.Errorf("reload ends with %d: %s%s", status, stdout, stderr)
-	}
+	b.expectLog(`configuration is in force.*certificate_file`) // tried again by itself
 	if outcome := b.sync("contoso"); outcome != "unchanged" {
 		t.Errorf("with the new certificate a round is %s", outcome)
+	}
+}
+
+// While Microsoft cannot be reached a new secret does not take the place of the one
+// that works; it does by itself once it could be verified.
+func TestNewSecretWaitsForMicrosoft(t *testing.T) {
+	tenant := startTenant(t, smallCompany(105))
+	b := newBridge(t)
+	b.configure(tenant.source("contoso", "interval: 1h"))
+	b.start()
+	b.ready()
+	tenant.UpdateApp(tenant.clientID, func(a *graphtest.App) { a.Secrets = []graphtest.Secret{{Value: "the-successor"}} })
+	tenant.Inject(graphtest.Status(http.StatusServiceUnavailable, false).On("token").Forever())
+	b.write("tenant.secret", "the-successor")
+	b.expectLog(`configuration was not taken.*could not be verified, and the old one stays in use`)
+	tenant.ClearFaults()
+	b.expectLog(`configuration is in force.*client_secret_file`)
+	if outcome := b.sync("contoso"); outcome != "unchanged" {
+		t.Errorf("with the new secret a round is %s", outcome)
 	}
 }
 
@@ -269,4 +287,53 @@ func TestProxyWithAnAuthorityOfItsOwn(t *testing.T) {
 	if through.seen.Load() == 0 {
 		t.Error("nothing went by the proxy")
 	}
+}
+
+// A managed identity: the platform hands out the tokens, nobody has to consent on a
+// page, and the command prints the lines that grant the permissions.
+func TestManagedIdentity(t *testing.T) {
+	tenant := startTenant(t, smallCompany(106))
+	tenant.Revoke(tenant.clientID)
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Identity-Header") != "the-platforms-header" || r.URL.Query().Get("resource") != tenant.server.GraphURL() {
+			http.Error(w, `{"statusCode":400,"message":"no"}`, http.StatusBadRequest)
+			return
+		}
+		res, err := http.PostForm(tenant.server.LoginURL()+"/"+tenant.ID()+"/oauth2/v2.0/token", url.Values{
+			"grant_type": {"client_credentials"}, "client_id": {tenant.clientID}, "client_secret": {clientSecret}, "scope": {tenant.server.GraphURL() + "/.default"},
+		})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer res.Body.Close()
+		var answer struct {
+			Token string `json:"access_token"`
+		}
+		if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || answer.Token == "" {
+			http.Error(w, `{"statusCode":400,"message":"no token"}`, http.StatusBadRequest)
+			return
+		}
+		json.NewEncoder(w).Encode(map[string]string{"access_token": answer.Token, "expires_on": fmt.Sprint(time.Now().Add(time.Hour).Unix()), "token_type": "Bearer"})
+	}))
+	t.Cleanup(platform.Close)
+	t.Setenv("IDENTITY_ENDPOINT", platform.URL)
+	t.Setenv("IDENTITY_HEADER", "the-platforms-header")
+	b := newBridge(t)
+	b.configure("  - name: contoso\n    managed_identity: {}\n    login_url: " + tenant.server.LoginURL() + "\n    graph_url: " + tenant.server.GraphURL() + "\n    interval: 1h\n")
+	status, stdout, _ := b.run("consent")
+	for _, want := range []string{"no consent page", "az rest --method POST", "df021288-bdef-4463-88db-98f22de89214", "98830695-27a2-44f7-8c18-0c3ebc9698f6"} {
+		if status != 1 || !strings.Contains(stdout, want) {
+			t.Errorf("consent ends with %d, without %q:\n%s", status, want, stdout)
+		}
+	}
+	tenant.Grant(tenant.clientID)
+	if status, stdout, _ := b.run("test", "--source", "contoso"); status != 0 || !strings.Contains(stdout, "✓ credential       managed identity") {
+		t.Errorf("test ends with %d:\n%s", status, stdout)
+	}
+	if status, stdout, _ := b.run("consent"); status != 0 || !strings.Contains(stdout, "nothing to consent to") {
+		t.Errorf("once it is granted, consent ends with %d:\n%s", status, stdout)
+	}
+	b.start()
+	b.ready()
 }

@@ -55,8 +55,8 @@ func (r *Report) OK() bool {
 	return true
 }
 
-// firstFault gives the first step that is not OK in one line.
-func (r *Report) firstFault() string {
+// FirstFault gives the first step that is not OK in one line.
+func (r *Report) FirstFault() string {
 	for _, s := range r.Steps {
 		if !s.OK {
 			return strings.TrimSuffix(s.Name+": "+s.Detail+"; "+s.Mend, "; ")
@@ -76,7 +76,7 @@ func Check(ctx context.Context, app App) *Report {
 	if app.Graph.TenantID == "" {
 		app.Graph.TenantID = app.Tenant
 	}
-	if app.Graph.TenantID == "" {
+	if app.Graph.TenantID == "" && !app.managed() { // an identity of the platform's brings its tenant
 		c.fault("tenant", errors.New("it is not known which tenant to read"), "write the Directory (tenant) ID into tenant_id")
 		return c.report
 	}

@@ -149,10 +149,10 @@ func (s *settling) try(ctx context.Context) (_ *Report, done bool, _ error) {
 		grant := Grant{TenantID: s.answer.tenant, At: time.Now(), By: s.answer.by}
 		return report, true, s.save(ctx, grant)
 	case report.passing:
-		s.p.Last = report.firstFault()
+		s.p.Last = report.FirstFault()
 		return report, false, nil
 	}
-	r := refuse(TestFailed, s.answer.Source, "consent was given, but the test found a fault", report.firstFault())
+	r := refuse(TestFailed, s.answer.Source, "consent was given, but the test found a fault", report.FirstFault())
 	r.Report = report
 	return report, false, r
 }

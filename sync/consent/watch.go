@@ -64,18 +64,24 @@ func (f *Flow) lookOut(ctx context.Context, source string) *Answer {
 	}
 }
 
-// Granted asks for a token and tells whether it has all that is needed, and of
-// which tenant it is: whether there is anything left to consent to. It is false
-// where the tenant is not known.
-func Granted(ctx context.Context, app App) (tenant string, all bool) {
+// Token asks for a token, soon giving up, and gives what it says of itself. The
+// error is as [graph.Client.Claims] has it.
+func Token(ctx context.Context, app App) (graph.Claims, error) {
 	if app.Graph.TenantID == "" {
 		app.Graph.TenantID = app.Tenant
 	}
 	client, err := graph.New(brief(app.Graph))
 	if err != nil {
-		return "", false
+		return graph.Claims{}, err
 	}
-	claims, err := client.Claims(ctx)
+	return client.Claims(ctx)
+}
+
+// Granted asks for a token and tells whether it has all that is needed, and of
+// which tenant it is: whether there is anything left to consent to. It is false
+// where the tenant is not known.
+func Granted(ctx context.Context, app App) (tenant string, all bool) {
+	claims, err := Token(ctx, app)
 	if err != nil || !guid.MatchString(claims.TenantID) {
 		return "", false
 	}

@@ -46,6 +46,7 @@ func TestBadFilesAreRefusedWithPlaceAndMend(t *testing.T) {
 		"client-two-bearers":      `@client-two-bearers.yaml:3: scim.clients[0]: the client has more than one of token_file, token_sha256 and tokens; put them all into tokens`,
 		"client-without-name":     `@client-without-name.yaml:3: scim.clients[0].name: the key is missing; give it one of lower-case letters, digits and hyphens`,
 		"client-without-proof":    `@client-without-proof.yaml:3: scim.clients[0]: the client has no way to prove itself; add token_file, token_sha256, tokens, basic, oauth2 or jwt`,
+		"source-callback":         `@source-callback.yaml:6: sources[0].name: "callback" is the address of Microsoft's redirect, /consent/callback; choose another`,
 		"cloud":                   `@cloud.yaml:9: sources[0].cloud: "germany" is not known; write one of global, usgov, dod, china`,
 		"duplicate-user-names":    `@duplicate-user-names.yaml:2: scim.duplicate_user_names: "drop" is not known; write one of report, hold`,
 		"comments-only":           `@comments-only.yaml:1: the file is empty; start from config.example.yaml`,

@@ -173,6 +173,9 @@ func (l *loader) checkSources(sources []Source) {
 	for i := range sources {
 		section := fmt.Sprintf("sources[%d]", i)
 		l.checkName(section, sources[i].Name, taken)
+		if sources[i].Name == "callback" {
+			l.fault(section+".name", `"callback" is the address of Microsoft's redirect, /consent/callback`, "choose another")
+		}
 		l.checkSource(section, &sources[i])
 	}
 }

@@ -92,6 +92,8 @@ type Daemon struct {
 	reloading sync.Mutex
 	sources   map[string]*source // those of gen
 	stopped   bool
+	attempts  uint64          // reloads so far
+	retryWait time.Duration   // before the one that is tried by itself
 	ctx       context.Context // ends when the daemon stops
 	cancel    context.CancelFunc
 }

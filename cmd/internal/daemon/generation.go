@@ -81,11 +81,18 @@ func (d *Daemon) Reload(ctx context.Context) error {
 	}
 	notifyReloading()
 	defer func() { notify("READY=1\nSTATUS=" + d.summary()) }()
+	d.attempts++
 	changes, err := d.reload(ctx)
 	d.reloads.ended(changes, err)
 	if err != nil {
 		d.log.Error("configuration was not taken; the old one stays in force", "err", err)
 	}
+	var later laterError
+	if errors.As(err, &later) {
+		d.retryLater()
+		return err
+	}
+	d.retryWait = 0
 	return err
 }
 

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"sync"
-	"time"
 
 	"github.com/klauspost/compress/flate"
 
@@ -291,38 +290,6 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 		}
 	}
 	return s, nil
-}
-
-// verifyTime bounds how long a reload waits for Microsoft's word on credentials.
-const verifyTime = 15 * time.Second
-
-// verify asks Microsoft for a token with every credential that is not the one in
-// use, so that a wrong secret is refused with the file and not found out when
-// the old one has gone. Where Microsoft can't be reached the configuration is
-// taken all the same. At the start there is nothing to keep, and nothing is
-// asked.
-func (b *build) verify(ctx context.Context) error {
-	if b.d.gen.Load() == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, verifyTime)
-	defer cancel()
-	for i := range b.cfg.Sources {
-		sc := b.cfg.Sources[i]
-		s, old := b.next[sc.Name], b.d.sources[sc.Name]
-		if s == old || s.client == nil || old != nil && old.client != nil && old.tenant == s.tenant && sameLogin(old.cfg, s.cfg) {
-			continue
-		}
-		_, err := s.client.Claims(ctx)
-		switch {
-		case err == nil, errors.Is(err, graph.ErrOpaque):
-		case errors.Is(err, graph.ErrCredentials), errors.Is(err, graph.ErrPermission):
-			return b.cfg.Fault(fmt.Sprintf("sources[%d]", i), "Microsoft refuses the credential: "+err.Error(), "put the right one into its file, or the old one back")
-		default:
-			b.d.log.Warn("credential could not be verified", "source", sc.Name, "err", err)
-		}
-	}
-	return nil
 }
 
 // sameLogin says whether two settings of a source lead to the same token.
