@@ -65,7 +65,7 @@ func newWorld(t *testing.T, tenant *graphtest.Tenant, change func(*mirror.Config
 }
 
 // newClient makes a client of a tenant that needs no sockets.
-func newClient(t *testing.T, tenant *graphtest.Tenant, mapper *mapping.Mapper) *graph.Client {
+func newClient(t testing.TB, tenant *graphtest.Tenant, mapper *mapping.Mapper) *graph.Client {
 	t.Helper()
 	app := tenant.AddApp(graphtest.App{Secret: "s3cret", Consented: true,
 		ClientID:    clientID,
