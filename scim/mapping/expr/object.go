@@ -8,6 +8,7 @@ import (
 	"math"
 	"reflect"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
@@ -63,11 +64,13 @@ func (r *record) raw(name string) []byte {
 
 // silent says whether a JSON value says nothing.
 func silent(v []byte) bool {
-	switch string(v) {
-	case "null", `""`, "[]", "{}":
+	switch {
+	case len(v) == 0 || string(v) == "null" || string(v) == `""`:
 		return true
+	case v[0] == '[' || v[0] == '{':
+		return blank(v, 1) == len(v)-1
 	}
-	return len(v) == 0
+	return false
 }
 
 // get gives a property as a value of CEL.
@@ -110,8 +113,8 @@ func text(raw []byte) (string, error) {
 	if raw[0] != '"' {
 		return "", errKind(raw, "a string")
 	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(bytes.ToValidUTF8(raw[1:len(raw)-1], []byte("\uFFFD"))), nil
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1]), nil
 	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
