@@ -104,7 +104,7 @@ func checkVerdicts(t *testing.T, work string, ended error) {
 	verdicts := string(readFile(t, filepath.Join(try, "verdicts")))
 	fmt.Print(verdicts)
 	_, err := os.Stat(filepath.Join(try, "done"))
-	if ended != nil || err != nil || strings.Contains(verdicts, "FAILED") || strings.Count(verdicts, "ok: ") < 30 {
+	if ended != nil || err != nil || strings.Contains(verdicts, "FAILED") || strings.Count(verdicts, "ok: ") < 35 {
 		log, _ := os.ReadFile(filepath.Join(try, "log")) // there may be none
 		t.Errorf("it ended with %v, %v:\n%s\n%s", ended, err, verdicts, tail(string(log), 20000))
 	}

@@ -474,6 +474,44 @@ func readFile(t *testing.T, path string) []byte {
 	return data
 }
 
+// Consent that comes while somebody waits at the test; a set-up that is stopped
+// there, finds the consent when it goes on, and is begun anew.
+func TestSetupWaitsForConsent(t *testing.T) {
+	tenant := startNewTenant(t, graphtest.App{Secret: setupSecret, Permissions: usersAndGroups})
+	dir := filepath.Join(t.TempDir(), "etc")
+	args := append([]string{"setup", "--config", filepath.Join(dir, "config.yaml"), "--source", "contoso", "--cloud", "global", "--enabled", "yes", "--groups", "now",
+		"--hidden-members", "no", "--credential", "secret", "--consent", "elsewhere", "--method", "done", "--tenant-id", tenant.ID()}, tenant.flags...)
+	d := talk(t, nil, args...)
+	d.answer("Application (client) ID", "7d2e0000-1111-4222-8333-444455556666")
+	d.answer("Secret value (not shown)", setupSecret)
+	d.expect("AADSTS700016")
+	d.answer("Do [ids]", "")
+	d.answer("Application (client) ID [7d2e0000-", tenant.clientID)
+	d.expect("✗ ") // nobody has consented
+	d.answer("Do [", "again")
+	d.expect("✗ ")
+	tenant.Grant(tenant.clientID, usersAndGroups...)
+	d.answer("Do [", "again")
+	d.expect("✓ permissions")
+	d.expect("Platform [okta]")
+	d.typeText("\x04") // Ctrl-D
+	d.expect("Stopped.")
+	d.wait()
+	checkPrivate(t, dir)
+
+	d = talk(t, nil, append(args, "--restart", "--client-id", tenant.clientID, "--consent", "link")...)
+	d.expect("Secret value (not shown)")
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 { // the new answers
+		t.Errorf("begun anew, there are %v, %v", entries, err)
+	}
+	d.typeText(setupSecret + "\r")
+	d.expect("Consent is there already.")
+	d.expect("✓ permissions")
+	d.expect("Platform [okta]")
+	d.typeText("\x03")
+	d.wait()
+}
+
 // Without a dialogue: faults of all flags at once, a credential that does not work
 // writes nothing, and what is written works.
 func TestSetupNonInteractive(t *testing.T) {

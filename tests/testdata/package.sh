@@ -74,6 +74,26 @@ expect "the new version runs" has "scim-bridge status" '^scim-bridge 1\.0\.0,'
 expect "in a new process" test "$before" != "$(property MainPID)"
 expect "with its settings and its state" imported
 expect "after a crash it is started again" sh -c 'kill -SEGV "$(systemctl show -P MainPID scim-bridge)"; sleep 8; systemctl is-active scim-bridge'
+port=$(sed -n 's/^  listen: 127.0.0.1:\([0-9]*\)$/\1/p' /try/good.yaml | head -n 1)
+mkdir -p /etc/systemd/system/scim-bridge.socket.d
+printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:%s\n' "$port" >/etc/systemd/system/scim-bridge.socket.d/try.conf
+sed "0,/^  listen: .*/s||  listen: systemd\n  public_url: http://127.0.0.1:$port/scim/v2|" /try/good.yaml >/etc/scim-bridge/config.yaml
+systemctl daemon-reload
+systemctl stop scim-bridge
+expect "with the socket of systemd it starts" sh -c 'systemctl enable --now scim-bridge.socket && systemctl start scim-bridge'
+cat >/try/knock.sh <<'EOF'
+for _ in $(seq 150); do
+	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null || echo refused
+	sleep 0.02
+done
+EOF
+bash /try/knock.sh "$port" >/try/refused &
+knocking=$!
+expect "and is restarted" systemctl restart scim-bridge
+wait $knocking
+expect "while no connection is refused" is "wc -l </try/refused" 0
+expect "and serves after it" imported
+
 expect "an instance of the template is set up" sh -c "scim-bridge setup --non-interactive --config /etc/scim-bridge/other.yaml --source other --enabled no \
 	--expose local --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --state-directory /var/lib/scim-bridge/other >/dev/null"
 expect "and runs beside" sh -c 'systemctl enable --now scim-bridge@other && sleep 1 && systemctl is-active scim-bridge@other && systemctl is-active scim-bridge'
@@ -82,6 +102,8 @@ expect "a removal is done" dpkg -r scim-bridge
 expect "it ends the daemons" is "systemctl show -P ActiveState scim-bridge.service scim-bridge@other.service | xargs" "inactive inactive"
 expect "it takes the program" sh -c '! test -e /usr/bin/scim-bridge && ! test -e /usr/lib/systemd/system/scim-bridge.service'
 expect "and keeps settings and state" test -s /etc/scim-bridge/config.yaml -a -s /var/lib/scim-bridge/scim-bridge.db
+rm -r /etc/systemd/system/scim-bridge.socket.d # which is ours
+cat /try/good.yaml >/etc/scim-bridge/config.yaml
 expect "another installation finds them" dpkg -i /try/new.deb
 expect "and serves again" sh -c 'systemctl start scim-bridge && systemctl is-active scim-bridge'
 expect "a purge is done" dpkg -P scim-bridge
