@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -55,11 +57,22 @@ func roff(text string) string {
 	return strings.Join(lines, "\n")
 }
 
+// manDate is the day of the page: that of the build where one says so
+// (reproducible-builds.org/specs/source-date-epoch), and otherwise none, so that
+// the same program writes the same pages.
+func manDate() string {
+	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
+	if err != nil {
+		return ""
+	}
+	return time.Unix(seconds, 0).UTC().Format(time.DateOnly)
+}
+
 // manPage writes the manual page of a command (man(7)).
 func manPage(c *cobra.Command) string {
 	var b strings.Builder
 	name := strings.ReplaceAll(c.CommandPath(), " ", "-")
-	fmt.Fprintf(&b, ".TH %s 8 \"\" \"scim-bridge %s\" \"System Administration\"\n", strings.ToUpper(roff(name)), roff(programVersion()))
+	fmt.Fprintf(&b, ".TH %s 8 \"%s\" \"scim-bridge %s\" \"System Administration\"\n", strings.ToUpper(roff(name)), manDate(), roff(programVersion()))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n.SH SYNOPSIS\n.B %s\n", roff(name), roff(c.Short), roff(c.UseLine()))
 	b.WriteString(".SH DESCRIPTION\n")
 	long := c.Long

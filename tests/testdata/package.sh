@@ -94,8 +94,9 @@ wait $knocking
 expect "while no connection is refused" is "wc -l </try/refused" 0
 expect "and serves after it" imported
 
-expect "an instance of the template is set up" sh -c "scim-bridge setup --non-interactive --config /etc/scim-bridge/other.yaml --source other --enabled no \
+expect "an instance of the template is set up" sh -c "scim-bridge setup --non-interactive --config /etc/scim-bridge/other.yaml --source other --enabled no --platform sap \
 	--expose local --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --state-directory /var/lib/scim-bridge/other >/dev/null"
+expect "whose secret is the daemon's" is "stat -c %U:%G:%a /etc/scim-bridge/sap.secret" "scim-bridge:scim-bridge:600"
 expect "and runs beside" sh -c 'systemctl enable --now scim-bridge@other && sleep 1 && systemctl is-active scim-bridge@other && systemctl is-active scim-bridge'
 
 expect "a removal is done" dpkg -r scim-bridge
