@@ -3,7 +3,9 @@ package tests
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -178,7 +180,7 @@ func TestScopeAssigned(t *testing.T) {
 // Why is she, or is she not, in the endpoint?
 func TestExplain(t *testing.T) {
 	tenant := startTenant(t, graphtest.NewTenant(graphtest.Options{Seed: 63}))
-	ada := tenant.SetUser(map[string]any{"displayName": "Ada", "userPrincipalName": "ada@contoso.example", "mail": "a.l@mail.example", "accountEnabled": true})
+	ada := tenant.SetUser(map[string]any{"displayName": "Ada", "jobTitle": "Countess", "userPrincipalName": "ada@contoso.example", "mail": "a.l@mail.example", "accountEnabled": true})
 	bob := tenant.SetUser(map[string]any{"displayName": "Bob", "userPrincipalName": "bob@contoso.example", "accountEnabled": true})
 	eng := tenant.SetGroup(map[string]any{"displayName": "Eng", "securityEnabled": true, "mailEnabled": false})
 	eu := tenant.SetGroup(map[string]any{"displayName": "Eng-EU", "securityEnabled": true, "mailEnabled": false})
@@ -206,12 +208,15 @@ func TestExplain(t *testing.T) {
 	}
 	says(explain(0, "A.L@mail.example"), "user ada@contoso.example ("+ada+") of source contoso: SERVED",
 		"✓  users.member_of  is in one of the groups: Eng > Eng-EU > ada@contoso.example", `"userPrincipalName": "ada@contoso.example"`,
-		`"userName": "ada@contoso.example"`, "in generation 1", "importer has asked for nothing")
+		`"userName": "ada@contoso.example"`, "in generation 1", "userName ", "importer has asked for nothing")
+	if !regexp.MustCompile(`(?m)^  title +"Countess" +jobTitle$`).MatchString(explain(0, "Ada")) {
+		t.Error("it is not said that the title comes from the jobTitle")
+	}
 	b.list("/Users", 1)
 	says(explain(0, ada), "importer has read it since it last changed, at ")
-	tenant.UpdateUser(ada, map[string]any{"jobTitle": "Countess"})
+	tenant.UpdateUser(ada, map[string]any{"jobTitle": "Lady"})
 	b.sync("contoso")
-	says(explain(0, ada), "importer has not imported it since it last changed; its last import was at", "in generation 2", "Countess")
+	says(explain(0, ada), "importer has not imported it since it last changed; its last import was at", "in generation 2", "Lady")
 	says(explain(0, "bob@contoso.example"), "ABSENT", "out of the scope, by users.member_of: is in none of the groups")
 	says(explain(0, "Eng-EU"), "group Eng-EU ("+eu+") of source contoso: SERVED")
 	says(explain(1, "nobody"), `nothing is called "nobody"`)
@@ -226,9 +231,25 @@ func TestExplain(t *testing.T) {
 		t.Error("the log names whom was asked for")
 	}
 	res, err := http.Get(b.admin + "/api/v1/explain?name=" + ada)
-	if err != nil || res.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("a GET: %v, %v", res, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("a GET: %d", res.StatusCode)
+	}
+
+	// The page tells the same, of those who are not served, too.
+	res, err = http.Get(b.admin + "/lookup?q=bob@contoso.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(string(page), "left out by", "is in none of the groups", bob, "It is not served.")
 
 	b.write("sample.json", `{"@odata.type": "#microsoft.graph.user", "id": "`+bob+`", "userPrincipalName": "bob@contoso.example", "memberOf": ["`+eng+`"]}`)
 	file := b.dir + "/sample.json"

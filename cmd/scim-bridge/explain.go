@@ -30,11 +30,12 @@ func explainCommand(p *program) *cobra.Command {
 		Use:   "explain [USER|GROUP]",
 		Short: "Show why a user or group is in the endpoint, or is not",
 		Long: `Show why a user or group is in the endpoint, or is not: the rule of the scope that
-decided, by which groups she is in it, the Graph object beside what is served of it,
-when that last changed, and which client has read it since.
+decided, by which groups she is in it, when what is served last changed and which
+client has read it since, which rule of the mapping gives which value, and the Graph
+object beside what is served.
 
-A user is named by id, userPrincipalName or mail, a group by id, displayName or
-mailNickname. The daemon leaves a line in its log of who asked.
+A user is named by id, userPrincipalName, mail or displayName, a group by id,
+displayName or mailNickname. The daemon leaves a line in its log of who asked.
 
 With --file the object is read from a file with its JSON, as Graph gives it, and no
 daemon is asked: so that a rule can be tried before it is in force. Its memberships
@@ -72,7 +73,7 @@ Exit status: 0 somebody was found (or, with --file, would be served), 1 nobody w
 				return err
 			}
 			if len(found) == 0 {
-				return fmt.Errorf("nothing is called %q: no user has that id, userPrincipalName or mail, and no group that id, displayName or mailNickname; "+
+				return fmt.Errorf("nothing is called %q: no user has that id, userPrincipalName, mail or displayName, and no group that id, displayName or mailNickname; "+
 					"it is not in the tenant, or has not been read yet (scim-bridge status)", args[0])
 			}
 			return nil
@@ -175,10 +176,8 @@ func writeExplanation(b *bytes.Buffer, e *mirror.Explanation) {
 		}
 		_ = w.Flush() // into memory
 	}
-	for _, p := range e.Problems {
-		fmt.Fprintf(b, "\nleft out: %s\n", p)
-	}
 	writeChanges(b, e)
+	writeValues(b, e)
 	for _, part := range []struct {
 		title string
 		json  json.RawMessage
@@ -190,6 +189,35 @@ func writeExplanation(b *bytes.Buffer, e *mirror.Explanation) {
 		_ = json.Indent(b, part.json, "  ", "  ") // it was made by us
 		b.WriteString("\n")
 	}
+}
+
+// writeValues tells which rule of the mapping gives which value.
+func writeValues(b *bytes.Buffer, e *mirror.Explanation) {
+	if len(e.Values) == 0 {
+		return
+	}
+	b.WriteString("\nvalues\n")
+	w := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
+	for _, v := range e.Values {
+		value, from := string(v.JSON), v.Rule
+		if value == "" {
+			value = "(none)"
+		}
+		if v.Origin != "" {
+			from += " (" + v.Origin + ")"
+		}
+		switch {
+		case v.Kept:
+			from += "; the last good value is kept"
+		case v.Made:
+			from += "; made up, since Entra has none"
+		}
+		if v.Problem != "" {
+			from += "; " + v.Problem
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", v.Path, value, from)
+	}
+	_ = w.Flush() // into memory
 }
 
 // writeChanges tells when things changed and who has seen it.

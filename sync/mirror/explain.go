@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"scimbridge/scim/directory"
+	"scimbridge/scim/mapping"
 	"scimbridge/sync/store"
 )
 
@@ -37,8 +38,9 @@ type Explanation struct {
 	// Would is what a publication that waits would serve, where that is something
 	// else.
 	Would json.RawMessage `json:"would,omitempty"`
-	// Problems are values that could not be mapped.
-	Problems []string `json:"problems,omitempty"`
+	// Values say which rule of the mapping gives which value, as the mapping is
+	// now.
+	Values []Value `json:"values,omitempty"`
 
 	// Round is the round of the source that last changed the stored object.
 	Round uint64 `json:"round,omitempty"`
@@ -51,6 +53,23 @@ type Explanation struct {
 	// Readers are the clients that see the source, and whether they have read it
 	// since.
 	Readers []Reader `json:"readers,omitempty"`
+}
+
+// A Value is one value that is served, and the rule of the mapping that gives it.
+type Value struct {
+	Path string          `json:"path"`
+	JSON json.RawMessage `json:"value,omitempty"`
+	// Rule is the Graph property, or the expression.
+	Rule string `json:"rule"`
+	// Origin says whose rule it is: empty for the default mapping's, the name of
+	// a preset, or the place in the file.
+	Origin string `json:"origin,omitempty"`
+	// Made: a preset made it up, since Entra has none. Kept: it is what was served
+	// last, for the rule gives none now.
+	Made bool `json:"made,omitempty"`
+	Kept bool `json:"kept,omitempty"`
+	// Problem says why the rule could not give it.
+	Problem string `json:"problem,omitempty"`
 }
 
 // A Reader is a client, and whether it has read a resource since it last
@@ -71,8 +90,8 @@ const (
 )
 
 // Explain explains the users and groups that a text names: an id, a
-// userPrincipalName, an e-mail address, and of groups the displayName or the
-// mailNickname; upper and lower case count the same. There may be several, of which at most limit are
+// userPrincipalName, the userName, externalId or e-mail address that is served, a
+// displayName, of groups the mailNickname; upper and lower case count the same. There may be several, of which at most limit are
 // given, and none. It asks Graph nothing. Somebody who is not served is looked
 // for among everybody who is stored, which takes time with their number.
 func (m *Mirror) Explain(ctx context.Context, text string, limit int) ([]Explanation, error) {
@@ -104,12 +123,52 @@ func (m *Mirror) find(ctx context.Context, text string, limit int) (found []stor
 	if len(found) > 0 || text == "" {
 		return found, nil
 	}
+	if found, err = m.findServed(ctx, text, limit); err != nil {
+		return nil, err
+	}
 	for _, kind := range []store.Kind{store.User, store.Group} {
-		more, err := m.search(ctx, kind, text, limit-len(found))
+		if kind == store.User && len(found) > 0 {
+			continue // an index has found somebody: she is who is meant
+		}
+		more, err := m.search(ctx, kind, text, limit)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, more...)
+		for _, obj := range more {
+			if !slices.ContainsFunc(found, func(o store.Object) bool { return o.ID == obj.ID }) && len(found) < limit {
+				found = append(found, obj)
+			}
+		}
+	}
+	return found, nil
+}
+
+// findServed finds by what is served: the mapping may give other names.
+func (m *Mirror) findServed(ctx context.Context, text string, limit int) (found []store.Object, err error) {
+	current := m.cfg.Picture.Current()
+	if current == nil {
+		return nil, nil
+	}
+	v := directory.NewView(current)
+	seen := make(map[string]bool)
+	for t, kind := range []store.Kind{directory.User: store.User, directory.Group: store.Group} {
+		t := directory.Type(t)
+		for _, ix := range []directory.Index{directory.ByUserName, directory.ByEmail, directory.ByDisplayName, directory.ByExternalID} {
+			for _, i := range v.Find(t, ix, text) {
+				id := v.At(t, i).ID()
+				if seen[id] || len(found) >= limit {
+					continue
+				}
+				seen[id] = true
+				obj, ok, err := m.cfg.Store.Object(ctx, m.cfg.Name, kind, id)
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					found = append(found, obj)
+				}
+			}
+		}
 	}
 	return found, nil
 }
@@ -148,9 +207,9 @@ func isNamed(obj *store.Object, text string) bool {
 	if json.Unmarshal(obj.Properties, &names) != nil {
 		return false
 	}
-	all := []any{names.Mail, names.UserPrincipalName}
+	all := []any{names.Mail, names.UserPrincipalName, names.DisplayName}
 	if obj.Kind == store.Group {
-		all = append(all, names.DisplayName, names.MailNickname)
+		all = append(all, names.MailNickname)
 	}
 	return slices.ContainsFunc(all, func(name any) bool {
 		s, ok := name.(string)
@@ -178,15 +237,20 @@ func (m *Mirror) explain(d *decider, obj *store.Object) (Explanation, error) {
 	if obj.Removed != nil {
 		e.Removed = obj.Removed.At
 	}
-	e.Problems = m.problems(obj)
 	current := m.cfg.Picture.Current()
+	input := mapping.Input{Object: obj.Properties, Inactive: obj.Kind == store.User && (obj.Removed != nil || e.Rule != ""), Now: time.Now()}
 	if current != nil {
 		if res, ok := current.ByID(obj.ID); ok {
 			m.showServed(&e, current, res)
+			input.Previous, input.WasGone = res.Head(), res.Detached()
 		}
 	}
+	if e.Values, _, err = m.values(e.Type, input); err != nil {
+		return e, fmt.Errorf("mapping it: %w", err)
+	}
 	e.Why = m.sentence(&e, obj)
-	return e, m.showWaiting(&e, current)
+	m.showWaiting(&e, current)
+	return e, nil
 }
 
 // nameIn is what people know a stored object by.
@@ -258,20 +322,22 @@ func (c *closure) name(id string) (string, error) {
 	return nameIn(&obj), nil
 }
 
-// problems are the values that the mapping leaves out.
-func (m *Mirror) problems(obj *store.Object) (all []string) {
-	mapped := m.cfg.Mapper.Group
-	if obj.Kind == store.User {
-		mapped = func(b []byte) (directory.Record, []problem, error) { return m.cfg.Mapper.User(b, obj.Removed != nil) }
+// values says where the values of a user or group come from, and gives her as she
+// would be served.
+func (m *Mirror) values(typ string, in mapping.Input) ([]Value, directory.Record, error) {
+	t := directory.User
+	if typ == directory.Group.String() {
+		t = directory.Group
 	}
-	_, problems, err := mapped(obj.Properties)
-	if err != nil {
-		return []string{err.Error()}
+	given, rec, err := m.cfg.Mapper.Explain(t, in)
+	values := make([]Value, len(given))
+	for i, g := range given {
+		values[i] = Value{
+			Path: g.Path, JSON: g.Value, Rule: cmp.Or(g.Row.Expression, g.Row.Property), Origin: g.Row.Origin,
+			Made: g.Made, Kept: g.Kept, Problem: g.Problem,
+		}
 	}
-	for _, p := range problems {
-		all = append(all, p.String())
-	}
-	return all
+	return values, rec, err
 }
 
 func (m *Mirror) showServed(e *Explanation, current *directory.Snapshot, res directory.Resource) {
@@ -318,7 +384,7 @@ func (m *Mirror) sentence(e *Explanation, obj *store.Object) string {
 
 // showWaiting adds what a held snapshot would make of it, and why nothing is
 // published.
-func (m *Mirror) showWaiting(e *Explanation, current *directory.Snapshot) error {
+func (m *Mirror) showWaiting(e *Explanation, current *directory.Snapshot) {
 	status := m.Status()
 	switch held := m.HeldSnapshot(); {
 	case !status.Frozen.IsZero():
@@ -335,7 +401,6 @@ func (m *Mirror) showWaiting(e *Explanation, current *directory.Snapshot) error 
 	case current == nil:
 		e.Why += "; nothing of the source is served yet"
 	}
-	return nil
 }
 
 // Sample is Explain for an object from a file, without any state: as it would be
@@ -365,14 +430,12 @@ func Sample(cfg Config, kind store.Kind, object []byte) (Explanation, error) {
 	}
 	d := newDecider(context.Background(), &cfg.Scope, &sampleStore{groups: groups}, cfg.Name)
 	m := &Mirror{cfg: cfg}
-	rec, rules := directory.Record{}, d.userRules
+	rules := d.userRules
 	if kind == store.Group {
 		e.Type, rules = directory.Group.String(), d.groupRules
-		rec, _, err = cfg.Mapper.Group(properties)
-	} else {
-		rec, _, err = cfg.Mapper.User(properties, false)
 	}
-	if err != nil {
+	var rec directory.Record
+	if e.Values, rec, err = m.values(e.Type, mapping.Input{Object: properties, Now: time.Now()}); err != nil {
 		return e, fmt.Errorf("mapping the object: %w", err)
 	}
 	if e.Rules, err = rules(properties); err != nil {
@@ -382,7 +445,6 @@ func Sample(cfg Config, kind store.Kind, object []byte) (Explanation, error) {
 		return e, err
 	}
 	e.Rules = append(e.Rules, unknown...)
-	e.Problems = m.problems(&obj)
 	out := first(e.Rules)
 	e.Rule = out.Rule
 	if !out.In {

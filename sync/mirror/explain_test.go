@@ -42,6 +42,11 @@ func TestExplain(t *testing.T) {
 		if i < 0 || !slices.Equal(e.Rules[i].Path, []string{"Eng", "Eng-EU"}) {
 			t.Errorf("the way is %+v", e.Rules)
 		}
+		if !slices.ContainsFunc(e.Values, func(v mirror.Value) bool {
+			return v.Path == "userName" && v.Rule == "userPrincipalName" && strings.Contains(string(v.JSON), "@contoso.example")
+		}) {
+			t.Errorf("the values come from %+v", e.Values)
+		}
 		var graph struct{ UserPrincipalName string }
 		var scim struct{ UserName string }
 		if json.Unmarshal(e.Graph, &graph) != nil || json.Unmarshal(e.SCIM, &scim) != nil || graph.UserPrincipalName != scim.UserName {

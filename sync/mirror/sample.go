@@ -9,12 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"scimbridge/scim/mapping"
 	"scimbridge/sync/graph"
 	"scimbridge/sync/store"
 )
-
-type problem = mapping.Problem
 
 // sampleOf takes from the JSON of an object, as Graph or Graph Explorer gives
 // it, the stored form, and the groups that it says it is in.

@@ -98,8 +98,24 @@ type Lately struct {
 // A Found is a user or group, as it is served and as Microsoft gave it.
 type Found struct {
 	Source, ID, Name string
-	SCIM, Graph      string  // indented JSON
-	Values           []Value // where each value that is served comes from
+	// State is served, inactive or absent; Why says what decided.
+	State, Why string
+	Rules      []ScopeRule // what the rules of the scope make of it
+	// Changed is when what is served last changed, and Generation in which
+	// generation, if that is still kept.
+	Changed    time.Time
+	Generation uint64
+	Readers    []string // which client has read it since, in words
+	// SCIM is empty where nothing is served, Graph where nothing is stored.
+	SCIM, Graph string  // indented JSON
+	Values      []Value // where each value that is served comes from
+}
+
+// A ScopeRule is what a rule of the scope makes of somebody.
+type ScopeRule struct {
+	Rule string // the setting
+	In   bool
+	Text string
 }
 
 // A Value is one value that is served, and the rule of the mapping that gave it.

@@ -10,7 +10,6 @@ import (
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/config"
 	"scimbridge/scim"
-	"scimbridge/scim/mapping"
 	"scimbridge/sync/mirror"
 	"scimbridge/sync/store"
 )
@@ -23,6 +22,19 @@ const maxExplained = 20
 // the record: whom it concerns is personal data, so that each answer leaves a line
 // in the log, with ids and without names.
 func (d *Daemon) Explain(ctx context.Context, name, text, by string) ([]mirror.Explanation, error) {
+	all, err := d.explain(ctx, name, text)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(all))
+	for i, e := range all {
+		ids[i] = e.ID
+	}
+	d.log.Info("personal data was looked up", "by", by, "found", ids)
+	return all, nil
+}
+
+func (d *Daemon) explain(ctx context.Context, name, text string) ([]mirror.Explanation, error) {
 	sources := d.gen.Load().sources
 	names := slices.Sorted(maps.Keys(sources))
 	if name != "" {
@@ -48,11 +60,6 @@ func (d *Daemon) Explain(ctx context.Context, name, text, by string) ([]mirror.E
 		}
 		all = append(all, found...)
 	}
-	ids := make([]string, len(all))
-	for i, e := range all {
-		ids[i] = e.ID
-	}
-	d.log.Info("personal data was looked up", "by", by, "found", ids)
 	return all, nil
 }
 
@@ -62,7 +69,7 @@ func ExplainSample(cfg *config.Config, name string, group bool, object []byte) (
 	if i < 0 {
 		return mirror.Explanation{}, fmt.Errorf("%w %q", admin.ErrNoSource, name)
 	}
-	mapper, err := mapping.New(mapping.Config{BaseURL: cfg.SCIM.PublicURL})
+	all, err := mappers(cfg, cfg.SCIM.PublicURL)
 	if err != nil {
 		return mirror.Explanation{}, err
 	}
@@ -74,7 +81,7 @@ func ExplainSample(cfg *config.Config, name string, group bool, object []byte) (
 	if group {
 		kind = store.Group
 	}
-	return mirror.Sample(mirror.Config{Name: name, Mapper: mapper, Scope: scope}, kind, object)
+	return mirror.Sample(mirror.Config{Name: name, Mapper: all[i], Scope: scope}, kind, object)
 }
 
 // readers says of every client that sees a source whether it has read a resource

@@ -5,14 +5,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/scim/directory"
-	"scimbridge/scim/mapping"
+	"scimbridge/sync/mirror"
 	"scimbridge/sync/store"
 )
 
@@ -53,73 +53,89 @@ func (d *Daemon) HeldChanges(ctx context.Context, name string, limit int) ([]adm
 // maxFound bounds what a look-up shows.
 const maxFound = 10
 
-// Lookup finds users and groups by id, user name, e-mail or display name.
+// Lookup finds users and groups, served or not, by whatever names them, and
+// explains them. Of a source that is not pulled those are found that are served.
 func (d *Daemon) Lookup(ctx context.Context, text string) ([]admin.Found, error) {
-	v := d.library.View()
-	seen := make(map[string]bool)
+	all, err := d.explain(ctx, "", text)
+	if err != nil {
+		return nil, err
+	}
 	var found []admin.Found
-	add := func(r directory.Resource) error {
-		key := r.Source() + " " + r.ID()
-		if seen[key] || len(found) == maxFound {
-			return nil
+	for i := range all[:min(len(all), maxFound)] {
+		found = append(found, foundOf(&all[i]))
+	}
+	return append(found, d.lookupLeft(text, maxFound-len(found))...), nil
+}
+
+// foundOf gives an explanation as the page shows it.
+func foundOf(e *mirror.Explanation) admin.Found {
+	f := admin.Found{
+		Source: e.Source, ID: e.ID, Name: cmp.Or(textIn(e.Graph, "displayName"), e.Name), State: e.State, Why: e.Why,
+		Changed: e.Changed, Generation: e.Generation, Graph: indented(e.Graph),
+	}
+	if e.SCIM != nil {
+		f.SCIM = readable(indented(e.SCIM))
+	}
+	for _, r := range e.Rules {
+		text := r.Text
+		if len(r.Path) > 0 {
+			text += ": " + strings.Join(append(r.Path, e.Name), " > ")
+		}
+		f.Rules = append(f.Rules, admin.ScopeRule{Rule: r.Rule, In: r.In, Text: text})
+	}
+	for _, r := range e.Readers {
+		text := r.Text
+		if !r.At.IsZero() {
+			text += ", at " + r.At.UTC().Format(time.DateTime) + " UTC"
+		}
+		f.Readers = append(f.Readers, r.Client+" "+text)
+	}
+	for _, v := range e.Values {
+		value := admin.Value{Path: v.Path, JSON: readable(string(v.JSON)), Rule: v.Rule, Origin: v.Origin, Problem: v.Problem}
+		if v.Made {
+			value.Origin += ", made up since Entra has none"
+		}
+		f.Values = append(f.Values, value)
+	}
+	return f
+}
+
+// lookupLeft finds who is served of sources that are not pulled.
+func (d *Daemon) lookupLeft(text string, limit int) (found []admin.Found) {
+	v, sources := d.library.View(), d.gen.Load().sources
+	seen := make(map[string]bool)
+	add := func(r directory.Resource) {
+		s, key := sources[r.Source()], r.Source()+" "+r.ID()
+		if s == nil || s.mirror != nil || seen[key] || len(found) >= limit {
+			return
 		}
 		seen[key] = true
-		f := admin.Found{Source: r.Source(), ID: r.ID(), SCIM: readable(indented(r.AppendJSON(nil))), Name: nameOf(r)}
-		kind := store.User
-		if r.Type() == directory.Group {
-			kind = store.Group
-		}
-		obj, known, err := d.store.Object(ctx, r.Source(), kind, r.ID())
-		if err != nil {
-			return fmt.Errorf("reading the stored object: %w", err)
-		}
-		if known {
-			f.Graph = indented(obj.Properties)
-			if f.Values, err = d.values(r, obj); err != nil {
-				return fmt.Errorf("mapping the stored object: %w", err)
-			}
-		}
-		found = append(found, f)
-		return nil
+		found = append(found, admin.Found{
+			Source: r.Source(), ID: r.ID(), Name: nameOf(r), State: mirror.StateServed, SCIM: readable(indented(r.AppendJSON(nil))),
+			Why: "served as it was: the source is not pulled (" + s.state + ")",
+		})
 	}
 	if r, ok := v.ByID(text); ok {
-		err := add(r)
-		return found, err
+		add(r)
 	}
 	for t := range directory.Type(directory.NumTypes) {
 		for _, ix := range []directory.Index{directory.ByUserName, directory.ByEmail, directory.ByDisplayName, directory.ByExternalID} {
 			for _, i := range v.Find(t, ix, text) {
-				if err := add(v.At(t, i)); err != nil {
-					return nil, err
-				}
+				add(v.At(t, i))
 			}
 		}
 	}
-	return found, nil
+	return found
 }
 
-// values says which rule gave each value that is served of a resource.
-func (d *Daemon) values(r directory.Resource, obj store.Object) ([]admin.Value, error) {
-	s := d.gen.Load().sources[r.Source()]
-	if s == nil || s.mapper == nil {
-		return nil, nil
+// textIn gives a text of a JSON object, "" where there is none.
+func textIn(object []byte, name string) string {
+	var all map[string]any
+	if json.Unmarshal(object, &all) != nil {
+		return ""
 	}
-	given, _, err := s.mapper.Explain(r.Type(), mapping.Input{
-		Object: obj.Properties, Inactive: r.Type() == directory.User && obj.Removed != nil, Now: time.Now(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	values := make([]admin.Value, len(given))
-	for i, g := range given {
-		values[i] = admin.Value{
-			Path: g.Path, JSON: readable(string(g.Value)), Rule: cmp.Or(g.Row.Expression, g.Row.Property), Origin: g.Row.Origin, Problem: g.Problem,
-		}
-		if g.Made {
-			values[i].Origin += ", made up since Entra has none"
-		}
-	}
-	return values, nil
+	text, _ := all[name].(string)
+	return text
 }
 
 // readable writes letters for the escapes with which JSON is served.
