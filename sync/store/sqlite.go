@@ -44,6 +44,9 @@ const (
 	busyTimeout = 10_000
 	// stageLimit is how many bytes of changes a round keeps in memory.
 	stageLimit = 8 << 20
+	// firstStages is how many times that it keeps in a first round. Each time that
+	// it is written nearly every page of the index of ids is written with it.
+	firstStages = 4
 	// knownLimit is how many written ids a round remembers the numbers of.
 	knownLimit = 1 << 16
 )

@@ -50,7 +50,11 @@ func (st *stage) written() {
 
 // makeRoom writes the stage away when it is full.
 func (r *round) makeRoom() error {
-	if r.stage.size < r.db.stageLimit {
+	limit := r.db.stageLimit
+	if r.first {
+		limit *= firstStages
+	}
+	if r.stage.size < limit {
 		return nil
 	}
 	if r.first {
@@ -127,10 +131,17 @@ func (r *round) flushEdges(schema string) error {
 		return err
 	}
 	insert := "INSERT INTO " + schema + ".edges (m, grp, member, type, round, ended) VALUES (?, ?, ?, ?, ?, ?)" + upsertEdge
-	byNumber := func(a, b ends) int { return cmp.Compare(r.stage.edges[a].m, r.stage.edges[b].m) }
-	for _, at := range slices.SortedFunc(maps.Keys(r.stage.edges), byNumber) {
-		e := r.stage.edges[at]
-		if err := r.exec(insert, edgeSpan(r.source).first+e.m, r.ref(at.group), r.ref(at.member), encodeType(e.typ), r.number, e.ended); err != nil {
+	type row struct {
+		ends
+		*stagedEdge
+	}
+	rows := make([]row, 0, len(r.stage.edges))
+	for at, e := range r.stage.edges {
+		rows = append(rows, row{at, e})
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.m, b.m) })
+	for _, e := range rows {
+		if err := r.exec(insert, edgeSpan(r.source).first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), r.number, e.ended); err != nil {
 			return err
 		}
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"html"
 	"math"
+	"slices"
 )
 
 // Charts are plain SVG on a white ground, so that they can be read wherever the
@@ -132,10 +134,26 @@ func growth(curves []*curve) []byte {
 		for _, p := range c.points {
 			fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>`+"\n", xs.at(p[0]), ys.at(p[1]), colour)
 		}
-		last := c.points[len(c.points)-1]
-		fmt.Fprintf(b, `<text x="%.0f" y="%.1f" fill="%s">%s: %s</text>`+"\n", xs.to+12, ys.at(last[1])+4, colour, c.name, duration(last[1]))
+	}
+	for i, y := range labelPlaces(curves, ys) {
+		last := curves[i].points[len(curves[i].points)-1]
+		fmt.Fprintf(b, `<text x="%.0f" y="%.1f" fill="%s">%s: %s</text>`+"\n", xs.to+12, y+4, colours[i%len(colours)], curves[i].name, duration(last[1]))
 	}
 	return end(b)
+}
+
+// labelPlaces gives the heights of the curves' labels: where the curves end, or
+// further down where another is in the way.
+func labelPlaces(curves []*curve, ys axis) []float64 {
+	places, order := make([]float64, len(curves)), make([]int, len(curves))
+	for i, c := range curves {
+		places[i], order[i] = ys.at(c.points[len(c.points)-1][1]), i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(places[a], places[b]) })
+	for k := 1; k < len(order); k++ {
+		places[order[k]] = max(places[order[k]], places[order[k-1]]+15)
+	}
+	return places
 }
 
 func begin(width, height int, title string) *bytes.Buffer {

@@ -280,6 +280,8 @@ func (b *bench) checkLogs() error {
 	for _, w := range b.worlds {
 		if text := w.proc.log.String(); strings.Contains(text, "level=ERROR") || strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic") {
 			return fmt.Errorf("scim-bridge complained: %s", text)
+		} else if text != "" {
+			b.say("scim-bridge of %s people says: %s", thousands(w.people), text)
 		}
 	}
 	return nil
