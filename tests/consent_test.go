@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -378,6 +379,13 @@ func TestConsentHandedOff(t *testing.T) {
 	c.until(`paste it here`)
 	c.cmd.Process.Kill()
 	c.end()
+	if code := w.stop(); code != 0 { // days may pass, and an update
+		t.Errorf("it ended with %d", code)
+	}
+	if kept := string(readFile(t, filepath.Join(w.dir, "state", "consent-links.json"))); strings.Contains(kept, page[strings.Index(page, "state=")+len("state="):]) {
+		t.Errorf("the state itself is kept: %s", kept)
+	}
+	w.start()
 	back := w.decide(page, accept)
 	mail := "> Done! It ended here:\n> " + back[:60] + "\n> " + back[60:] + "\n>\n> Regards, Ada\n\n"
 	c = w.consent("--answer", "-")

@@ -20,6 +20,10 @@ type Config struct {
 	App func(ctx context.Context, source string) (App, error)
 	// Save keeps a consent that has passed the test, and has the source start.
 	Save func(ctx context.Context, source string, grant Grant) error
+	// Remember keeps the mailed links that are good, each time that they change;
+	// nil: they end with the Flow. Open are those that an earlier Flow had kept.
+	Remember func([]OpenLink) error
+	Open     []OpenLink
 	// Log gets what happens, without anything secret; nil: nothing is logged.
 	Log *slog.Logger
 	// Patience is how long a grant may take to spread; 0 means 10 minutes.
@@ -60,6 +64,8 @@ type Flow struct {
 	cancel context.CancelFunc
 	jobs   sync.WaitGroup
 
+	remembering sync.Mutex // orders the calls of Remember
+
 	mu       sync.Mutex
 	live     map[[32]byte]*asked // :: hash of the state -> what was asked
 	over     map[[32]byte]Reason // :: hash of a state that is no longer good -> why
@@ -83,6 +89,7 @@ type asked struct {
 	begun   time.Time
 	expires time.Time
 	by      string
+	mailed  bool     // it outlasts the process
 	handOff [32]byte // the hand-off it came from; zero: none
 }
 
@@ -103,6 +110,7 @@ func New(cfg Config) *Flow {
 	f := &Flow{cfg: cfg, log: cfg.Log, live: map[[32]byte]*asked{}, over: map[[32]byte]Reason{}, handOffs: map[[32]byte]handOff{},
 		ended: map[string]ended{}, watched: map[string]bool{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.restore(cfg.Open, time.Now())
 	return f
 }
 
@@ -141,6 +149,7 @@ func (f *Flow) BeginAgain(ctx context.Context, source, by string) (Link, error) 
 func (f *Flow) BeginMailed(ctx context.Context, source string) (Link, error) {
 	link, err := f.begin(ctx, source, "a mailed link", MailedLifetime, [32]byte{})
 	if err == nil {
+		f.remember()
 		f.watch(source, link.Expires)
 	}
 	return link, err
@@ -159,7 +168,10 @@ func (f *Flow) begin(ctx context.Context, source, by string, lifetime time.Durat
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tidy(now, source)
-	f.live[key] = &asked{source: source, app: app.fingerprint(), begun: now, expires: now.Add(lifetime), by: by, handOff: from}
+	f.live[key] = &asked{
+		source: source, app: app.fingerprint(), begun: now, expires: now.Add(lifetime), by: by,
+		mailed: lifetime == MailedLifetime, handOff: from,
+	}
 	f.log.Info("consent is asked for", "source", source, "by", by)
 	return Link{URL: app.page(state), Expires: now.Add(lifetime)}, nil
 }
@@ -285,6 +297,9 @@ func (f *Flow) Answer(ctx context.Context, query url.Values) (*Answer, error) {
 		f.log.Warn("answer to consent is refused", "reason", string(refused.Reason), "source", refused.Source)
 		return nil, refused
 	}
+	if a.mailed {
+		f.remember()
+	}
 	answer, err := f.read(ctx, a, query)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
@@ -357,6 +372,7 @@ func (f *Flow) HandOff(ctx context.Context, source, page string) (Link, error) {
 	if full {
 		return Link{}, refuse(Refused, source, "there are too many links already", "wait until some have expired")
 	}
+	f.remember()
 	f.watch(source, link.Expires)
 	return link, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,4 +166,54 @@ func TestAGrantThatNeverComes(t *testing.T) {
 		}
 		f.Close()
 	})
+}
+
+// A mailed link outlasts the process, without its secret being kept; it is good
+// once all the same, and what is broken among the kept ones is left out.
+func TestMailedLinksOutlastTheProcess(t *testing.T) {
+	tenant, app := newApp(t, nil)
+	var kept []consent.OpenLink
+	flow := func() *consent.Flow {
+		f := consent.New(consent.Config{
+			App:      func(context.Context, string) (consent.App, error) { return app, nil },
+			Remember: func(links []consent.OpenLink) error { kept = links; return nil }, Open: kept,
+		})
+		t.Cleanup(f.Close)
+		return f
+	}
+	first := flow()
+	mailed, err := first.BeginMailed(t.Context(), "contoso")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := first.HandOff(t.Context(), "contoso", "https://admin.example.com/consent/ask/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if begin(t, first); len(kept) != 2 {
+		t.Fatalf("%d links are kept", len(kept))
+	}
+	u, err := url.Parse(mailed.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := own.URL[len("https://admin.example.com/consent/ask/"):]
+	kept = append(kept, consent.OpenLink{Hash: "nonsense", Expires: time.Now().Add(time.Hour)},
+		consent.OpenLink{Hash: strings.Repeat("ab", 32), Expires: time.Now().Add(-time.Hour)},
+		consent.OpenLink{Hash: strings.Repeat("cd", 32), Expires: time.Now().Add(1000 * time.Hour)})
+	second := flow()
+	if _, err := second.HandedOff(t.Context(), secret); err != nil {
+		t.Errorf("the page of the hand-off: %v", err)
+	}
+	answer := url.Values{"admin_consent": {"True"}, "tenant": {tenant.ID()}, "state": {u.Query().Get("state")}}
+	if _, err := second.Answer(t.Context(), answer); err != nil {
+		t.Errorf("the answer to the mailed link: %v", err)
+	}
+	if len(kept) != 1 {
+		t.Errorf("%d links are kept after one was used", len(kept))
+	}
+	third := flow()
+	if _, err := third.Answer(t.Context(), answer); err == nil {
+		t.Error("the answer is taken a second time after a restart")
+	}
 }

@@ -162,8 +162,12 @@ func (s *settling) save(ctx context.Context, grant Grant) error {
 		return fmt.Errorf("keeping the consent: %w", err)
 	}
 	s.flow.mu.Lock()
-	defer s.flow.mu.Unlock()
+	_, handedOff := s.flow.handOffs[s.answer.from]
 	delete(s.flow.handOffs, s.answer.from)
+	s.flow.mu.Unlock()
+	if handedOff {
+		s.flow.remember()
+	}
 	return nil
 }
 

@@ -157,7 +157,10 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	if d.adminListener, err = listen(cfg.Admin.Listen, "admin", passed); err != nil {
 		return nil, cfg.Fault("admin.listen", err.Error(), "choose an address that is free and belongs to this machine")
 	}
-	d.consent = consent.New(consent.Config{App: d.ConsentApp, Save: d.saveConsent, Log: d.log})
+	links := linkFileIn(dir)
+	d.consent = consent.New(consent.Config{
+		App: d.ConsentApp, Save: d.saveConsent, Remember: links.save, Open: links.load(d.log), Log: d.log,
+	})
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if err := d.load(ctx, cfg); err != nil {
