@@ -310,7 +310,7 @@ func (s *session) walk(w walk) bool {
 	if pages > 1 {
 		request += " …"
 	}
-	return s.note(w.what, request, pages, began, fmt.Sprintf("%d, each once", len(seen)), err)
+	return s.note(w.what, request, pages, began, thousands(len(seen))+", each once", err)
 }
 
 // users walks all users, and has each judged.
@@ -356,7 +356,7 @@ func (s *session) first(what, query string) (u user, ok bool) {
 	if err == nil && l.resources == 0 && l.Total > 0 {
 		err = errors.New("no user came")
 	}
-	ok = s.note(what, "GET "+readable(path), 1, began, fmt.Sprintf("%d of %d", l.resources, l.Total), err)
+	ok = s.note(what, "GET "+readable(path), 1, began, fmt.Sprintf("%d of %s", l.resources, thousands(max(l.Total, 0))), err)
 	return u, ok && u.ID != ""
 }
 
@@ -368,7 +368,7 @@ func (s *session) lookUp(what, endpoint, filter, more string, want int) {
 	if err == nil && want >= 0 && l.Total != want {
 		err = fmt.Errorf("%d were found, and %d expected", l.Total, want)
 	}
-	s.note(what, "GET "+readable(path), 1, began, fmt.Sprintf("%d found", l.Total), err)
+	s.note(what, "GET "+readable(path), 1, began, thousands(max(l.Total, 0))+" found", err)
 }
 
 // document asks for a document of discovery that must carry schemas.
