@@ -104,6 +104,7 @@ func (f *fake) discovery(w http.ResponseWriter, path string, q url.Values) {
 			schema("urn:ietf:params:scim:schemas:core:2.0:User", "userName", "displayName", "active", "name", "emails", "addresses", "groups"),
 			schema("urn:ietf:params:scim:schemas:core:2.0:Group", "displayName", "members"),
 			schema("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", "department"),
+			schema("urn:acme:hr:1.0", "badge"),
 		}
 	}
 	f.send(w, http.StatusOK, path, q, d)

@@ -239,6 +239,10 @@ func (s *session) conforms() {
 	s.note("validation", "every answer against /Schemas", s.judge.users+s.judge.groups, time.Now(), "all attributes are known", fault)
 }
 
+// coreSchemas is how the URNs of the schemas begin whose attributes stand at the
+// top of a resource; those of others stand in an attribute called like the URN.
+const coreSchemas = "urn:ietf:params:scim:schemas:core:"
+
 // strictly gives a function that names the first attribute of a resource that
 // is in none of the schemas.
 func strictly(schemas map[string]any) func(json.RawMessage) string {
@@ -250,10 +254,11 @@ func strictly(schemas map[string]any) func(json.RawMessage) string {
 		known[strings.ToLower(id)] = true
 		attributes, _ := m["attributes"].([]any)
 		for _, a := range attributes {
-			name, _ := a.(map[string]any)["name"].(string)
-			prefix := ""
-			if strings.Contains(id, ":extension:") {
-				prefix = id + ":"
+			described, _ := a.(map[string]any)
+			name, _ := described["name"].(string)
+			prefix := id + ":"
+			if strings.HasPrefix(strings.ToLower(id), coreSchemas) {
+				prefix = ""
 			}
 			known[strings.ToLower(prefix+name)] = true
 		}

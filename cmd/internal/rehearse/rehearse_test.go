@@ -92,6 +92,7 @@ func TestRules(t *testing.T) {
 		{"a guest's userName is an e-mail", []object{person(900, object{"userName": "a_b.example#EXT#@contoso.onmicrosoft.com"})}, nil, nil},
 		{"long names", []object{person(900, object{"name": object{"givenName": long, "familyName": long}, "userName": strings.Repeat("y", 90) + "@example.com"})}, nil, map[string][]string{
 			"okta": {"user-name-length rejected u900", "given-name-length rejected u900", "family-name-length rejected u900"}}},
+		{"an extension of one's own", []object{person(900, object{"urn:acme:hr:1.0": object{"badge": "7"}})}, nil, nil},
 		{"50 characters of more bytes", []object{person(900, object{"name": object{"givenName": strings.Repeat("ż", 50), "familyName": "F"}})}, nil, nil},
 		{"a country in words", []object{person(900, object{"addresses": []any{object{"country": "United Kingdom"}}}), person(901, object{"addresses": []any{object{"country": "GB"}}})}, nil, map[string][]string{
 			"ping": {"country-no-code warning u900"}}},
@@ -191,6 +192,16 @@ func TestFaultyEndpoints(t *testing.T) {
 				a["Resources"] = append([]object{person(0, object{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": object{"department": "x", "desk": "y"}})}, all[1:]...)
 			}
 		}, nil, "enterprise:2.0:User:desk is in no schema"},
+		{"an attribute in no schema of an extension of one's own", "sailpoint", func(_ string, _ url.Values, a object) {
+			if all, isList := a["Resources"].([]object); isList && len(all) > 0 && all[0]["userName"] != nil {
+				a["Resources"] = append([]object{person(0, object{"urn:acme:hr:1.0": object{"desk": "y"}})}, all[1:]...)
+			}
+		}, nil, "urn:acme:hr:1.0:desk is in no schema"},
+		{"a schema of nonsense", "sailpoint", func(path string, _ url.Values, a object) {
+			if path == "/Schemas" {
+				a["Resources"] = []any{object{"schemas": []any{}, "id": 7, "attributes": []any{5, object{"name": 6}}}}
+			}
+		}, nil, "is in no schema"},
 		{"schemas without schemas", "ping", func(path string, _ url.Values, a object) {
 			if path == "/Schemas" {
 				delete(a["Resources"].([]any)[0].(object), "schemas")
