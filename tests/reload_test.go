@@ -212,6 +212,11 @@ func TestReloadOnDemand(t *testing.T) {
 		if got := len(b.list("/Users", 10)); got != want {
 			t.Errorf("%s: %d are served, before it were %d", name, got, want)
 		}
+		// The faulty file does not keep the commands from the daemon, least of all
+		// the one that tells of the fault.
+		if status, stdout, stderr := b.run("status"); status != 0 || !strings.Contains(stdout, "CONFIGURATION NOT TAKEN") {
+			t.Errorf("%s: status ended with %d: %s%s", name, status, stdout, stderr)
+		}
 	}
 	b.write("config.yaml", good)
 	b.eventually("the good file is in force again", func() error {

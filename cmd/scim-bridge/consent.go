@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scimbridge/cmd/internal/admin"
+	"scimbridge/cmd/internal/config"
 	"scimbridge/sync/consent"
 )
 
@@ -76,7 +77,11 @@ func (p *program) consent(ctx context.Context, stdin io.Reader, o consentOptions
 	}
 	var desk consentDesk = &daemonDesk{r, source}
 	if !r.answers(ctx) {
-		own, err := openDesk(ctx, r.cfg, source, p.stderr)
+		cfg, err := config.Load(p.configFile)
+		if err != nil {
+			return err
+		}
+		own, err := openDesk(ctx, cfg, source, p.stderr)
 		if err != nil {
 			return err
 		}

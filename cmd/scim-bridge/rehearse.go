@@ -113,7 +113,11 @@ func (r *rehearsing) report(ctx context.Context) (*rehearse.Report, error) {
 	if !errors.Is(err, errNotRunning) {
 		return report, err
 	}
-	stored, storedErr := daemon.RehearseStored(ctx, daemonOf.cfg, "scim-bridge "+programVersion(), r.platform, r.client, r.limit)
+	cfg, loadErr := config.Load(r.p.configFile)
+	if loadErr != nil {
+		return nil, loadErr
+	}
+	stored, storedErr := daemon.RehearseStored(ctx, cfg, "scim-bridge "+programVersion(), r.platform, r.client, r.limit)
 	if storedErr != nil {
 		var faults config.Faults
 		if errors.As(storedErr, &faults) {

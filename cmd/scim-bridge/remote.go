@@ -21,7 +21,7 @@ type remote struct {
 	base   string
 	token  string
 	client *http.Client
-	cfg    *config.Config
+	cfg    *config.Config // the section admin, and the names of the sources
 }
 
 // errNotRunning is wrapped where nobody listens.
@@ -29,7 +29,7 @@ var errNotRunning = errors.New("the daemon does not answer")
 
 // remote finds the running daemon by the configuration.
 func (p *program) remote() (*remote, error) {
-	cfg, err := config.Load(p.configFile)
+	cfg, err := config.LoadAdmin(p.configFile)
 	if err != nil {
 		return nil, err
 	}

@@ -326,7 +326,7 @@ func TestAMissingFileIsAFault(t *testing.T) {
 
 func TestAllFaultsAreToldAtOnceInTheOrderOfTheFile(t *testing.T) {
 	dir := t.TempDir()
-	path := write(t, dir, "config.yaml", `scim:
+	const text = `scim:
   listen: nowhere
   clients:
     - name: Okta
@@ -341,7 +341,8 @@ sources:
 log:
   level: loud
   level: quiet
-`)
+`
+	path := write(t, dir, "config.yaml", text)
 	_, err := config.Load(path)
 	faults, ok := errors.AsType[config.Faults](err)
 	if !ok {
@@ -357,7 +358,7 @@ log:
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]config.Input{{Path: filepath.Join(dir, "missing.token")}}, faults.Inputs()); diff != "" {
+	if diff := cmp.Diff([]config.Input{{Path: path, Sum: sha256.Sum256([]byte(text))}, {Path: filepath.Join(dir, "missing.token")}}, faults.Inputs()); diff != "" {
 		t.Errorf("inputs at fault (-want +got):\n%s", diff)
 	}
 }

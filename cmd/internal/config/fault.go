@@ -31,6 +31,8 @@ type Fault struct {
 	// Input is the other file that is at fault, such as a secret that can't be
 	// read; its Path is empty where there is none.
 	Input Input
+
+	source Input // the configuration file, as it was read
 }
 
 // Error gives "file:line: path: what happened; how to mend", without the parts
@@ -67,17 +69,26 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Inputs lists the other files that are at fault, each once, for
-// [Watcher.AddFiles]: when one of them is mended the configuration is worth
-// another try.
+// Inputs lists the files that are at fault, each once and as they were read, for
+// [Watcher.AddFiles]: when one of them changes the configuration is worth another
+// try.
 func (f Faults) Inputs() []Input {
 	var inputs []Input
 	for _, fault := range f {
-		if fault.Input.Path != "" && !slices.Contains(inputs, fault.Input) {
-			inputs = append(inputs, fault.Input)
+		for _, in := range []Input{fault.source, fault.Input} {
+			if in.Path != "" && !slices.Contains(inputs, in) {
+				inputs = append(inputs, in)
+			}
 		}
 	}
 	return inputs
+}
+
+// readFrom notes the configuration file that the faults were found in.
+func (f Faults) readFrom(file Input) {
+	for i := range f {
+		f[i].source = file
+	}
 }
 
 // Sort puts them in the order of the file.

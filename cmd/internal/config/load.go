@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,16 +30,63 @@ type Input struct {
 func Load(path string) (*Config, error) {
 	data, err := readConfig(path)
 	if err != nil {
-		return nil, Faults{{File: path, Message: "the file can't be read: " + cause(err),
-			Mend: "name another with --config, or start from config.example.yaml"}}
+		return nil, unreadableFile(path, err)
 	}
 	return LoadBytes(path, data, os.LookupEnv)
+}
+
+// LoadAdmin reads no more of the configuration than it takes to find the running
+// daemon: the section admin, and the names of the sources. Only these may be used
+// of the Config. So a command finds the daemon also where it must not read the
+// daemon's secrets, or where somebody has just put a fault into the file.
+func LoadAdmin(path string) (*Config, error) {
+	data, err := readConfig(path)
+	if err != nil {
+		return nil, unreadableFile(path, err)
+	}
+	l := newLoader(path, data, os.LookupEnv)
+	if root := l.parse(data); root != nil {
+		l.decodeRoot(root)
+		l.checkAdmin(&l.cfg.Admin)
+	}
+	l.faults = slices.DeleteFunc(l.faults, func(f Fault) bool {
+		return f.Path != "" && f.Path != "admin" && !strings.HasPrefix(f.Path, "admin.")
+	})
+	if len(l.faults) > 0 {
+		l.faults.Sort()
+		return nil, l.faults
+	}
+	return l.cfg, nil
+}
+
+func unreadableFile(path string, err error) Faults {
+	return Faults{{File: path, Message: "the file can't be read: " + cause(err),
+		Mend: "name another with --config, or start from config.example.yaml"}}
 }
 
 // LoadBytes is Load for a file whose content is data; path says where relative
 // paths begin and is named in faults. lookup gives environment variables, as
 // os.LookupEnv does. The files that data names are read from the disk.
 func LoadBytes(path string, data []byte, lookup func(string) (string, bool)) (*Config, error) {
+	l := newLoader(path, data, lookup)
+	if root := l.parse(data); root != nil {
+		l.decodeRoot(root)
+		l.check()
+	}
+	if len(l.faults) > 0 {
+		l.faults.Sort()
+		l.faults.readFrom(l.inputs[0])
+		return nil, l.faults
+	}
+	l.warnings.Sort()
+	l.cfg.File, l.cfg.Warnings = path, l.warnings
+	l.cfg.inputs, l.cfg.places, l.cfg.texts = l.inputs, l.places, l.texts
+	l.cfg.lines = strings.Split(string(bytes.TrimPrefix(data, []byte("\uFEFF"))), "\n")
+	return l.cfg, nil
+}
+
+// newLoader begins a load, with what holds where the file says nothing.
+func newLoader(path string, data []byte, lookup func(string) (string, bool)) *loader {
 	l := &loader{
 		file:   path,
 		dir:    filepath.Dir(path),
@@ -52,19 +100,7 @@ func LoadBytes(path string, data []byte, lookup func(string) (string, bool)) (*C
 		inputs: []Input{{Path: path, Sum: sha256.Sum256(data)}},
 	}
 	l.cfg.setDefaults()
-	if root := l.parse(data); root != nil {
-		l.decodeRoot(root)
-		l.check()
-	}
-	if len(l.faults) > 0 {
-		l.faults.Sort()
-		return nil, l.faults
-	}
-	l.warnings.Sort()
-	l.cfg.File, l.cfg.Warnings = path, l.warnings
-	l.cfg.inputs, l.cfg.places, l.cfg.texts = l.inputs, l.places, l.texts
-	l.cfg.lines = strings.Split(string(bytes.TrimPrefix(data, []byte("\uFEFF"))), "\n")
-	return l.cfg, nil
+	return l
 }
 
 // Inputs lists the files that the configuration was made from and that are

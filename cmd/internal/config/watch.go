@@ -125,15 +125,14 @@ func (w *Watcher) SetFiles(inputs []Input) {
 	})
 }
 
-// AddFiles adds files to those that are watched, for a load that failed on them
-// ([Faults.Inputs]). Those that are watched already stay as they are.
+// AddFiles says what a load saw that was refused ([Faults.Inputs], [Config.Inputs]):
+// these files are watched as well, and what has changed since they were read leads
+// to a notice, be it a change back to what is in force.
 func (w *Watcher) AddFiles(inputs []Input) {
 	w.do(func() {
 		for _, in := range inputs {
-			if w.files[in.Path] == nil {
-				// The load has told already that it is missing, if it is.
-				w.files[in.Path] = &watched{sum: in.Sum, missing: in.Sum == [sha256.Size]byte{}}
-			}
+			// The load has told already that it is missing, if it is.
+			w.files[in.Path] = &watched{sum: in.Sum, missing: in.Sum == [sha256.Size]byte{}}
 		}
 		w.arm()
 		w.stir()

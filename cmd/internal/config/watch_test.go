@@ -307,6 +307,18 @@ func TestAFileThatALoadMissedIsAwaited(t *testing.T) {
 	}
 }
 
+// A file that was refused, and changed back within the wait for quiet, is as it was
+// when it was last in force: but no longer as it was refused.
+func TestARefusedFileThatIsChangedBackIsSeen(t *testing.T) {
+	d := disk{t, t.TempDir()}
+	d.write("file", "good")
+	w, _ := watch(t, d.at("file"))
+	w.AddFiles([]config.Input{input(d.at("file"), "bad")})
+	if diff := cmp.Diff(config.Notice{Files: []string{d.at("file")}}, notice(t, w)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestAChangeBetweenLoadAndSetFilesIsSeen(t *testing.T) {
 	d := disk{t, t.TempDir()}
 	d.write("file", "0")

@@ -112,6 +112,7 @@ func (d *Daemon) reload(ctx context.Context) (string, error) {
 		for _, c := range stuck {
 			faults = append(faults, cfg.Fault(c.Path, fmt.Sprintf("it was %s and can't change while the daemon runs", c.Old), "restart it, or put the old value back"))
 		}
+		d.watcher.AddFiles(cfg.Inputs())
 		return "", faults
 	}
 	if err := d.load(ctx, cfg); err != nil {
