@@ -76,17 +76,31 @@ func (g *generator) read(decl *ast.GenDecl) {
 				}
 			}
 		case *ast.ValueSpec:
-			of, ok := spec.Type.(*ast.Ident)
-			if decl.Tok != token.CONST || !ok {
-				continue
+			if of, ok := spec.Type.(*ast.Ident); ok && decl.Tok == token.CONST {
+				g.addValues(of.Name, spec.Values)
 			}
-			for _, value := range spec.Values {
-				if lit, ok := value.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-					if text, err := strconv.Unquote(lit.Value); err == nil {
-						g.values[of.Name] = append(g.values[of.Name], text)
+			for _, value := range spec.Values { // a list of them, in a variable
+				if list, ok := value.(*ast.CompositeLit); ok {
+					if array, ok := list.Type.(*ast.ArrayType); ok {
+						if of, ok := array.Elt.(*ast.Ident); ok {
+							g.addValues(of.Name, list.Elts)
+						}
 					}
 				}
 			}
+		}
+	}
+}
+
+// addValues takes the literals among values of a type.
+func (g *generator) addValues(of string, values []ast.Expr) {
+	for _, value := range values {
+		lit, ok := value.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			continue
+		}
+		if text, err := strconv.Unquote(lit.Value); err == nil && !slices.Contains(g.values[of], text) {
+			g.values[of] = append(g.values[of], text)
 		}
 	}
 }

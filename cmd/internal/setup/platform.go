@@ -15,7 +15,6 @@ type platform struct {
 	// {token_url} stand for the values.
 	where string
 	boxes [][2]string
-	note  string
 }
 
 // platforms: docs/scim.md says more of each.

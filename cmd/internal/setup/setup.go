@@ -87,7 +87,6 @@ type setup struct {
 	draft       *draft
 	faults      []error // of the flags, without a dialogue
 	report      *consent.Report
-	token       string // for the platform, once it is made
 }
 
 // A step is a group of questions, after which there is something to show for it.
