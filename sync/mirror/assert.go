@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -37,8 +38,9 @@ func (r Range) String() string {
 	return fmt.Sprintf("%d to %d", r.Min, r.Max)
 }
 
-// check gives what is wrong, or the empty string. before may be nil.
-func (a Assertion) check(before, after *directory.Snapshot) string {
+// check gives what is wrong, or the empty string, and the ids of the resources
+// that it is about, up to maxAbout. before may be nil.
+func (a Assertion) check(before, after *directory.Snapshot) (wrong string, about []string) {
 	switch {
 	case len(a.MustExist) > 0:
 		var missing []string
@@ -48,39 +50,61 @@ func (a Assertion) check(before, after *directory.Snapshot) string {
 			}
 		}
 		if len(missing) > 0 {
-			return fmt.Sprintf("asserted to exist but missing or inactive: %s", strings.Join(missing, ", "))
+			return fmt.Sprintf("asserted to exist but missing or inactive: %s", strings.Join(missing, ", ")), nil
 		}
 	case a.Users != nil && !a.Users.contains(after.Active(directory.User)):
-		return fmt.Sprintf("asserted %s active users, but there would be %d", a.Users, after.Active(directory.User))
+		return fmt.Sprintf("asserted %s active users, but there would be %d", a.Users, after.Active(directory.User)), nil
 	case a.Groups != nil && !a.Groups.contains(after.Active(directory.Group)):
-		return fmt.Sprintf("asserted %s groups, but there would be %d", a.Groups, after.Active(directory.Group))
+		return fmt.Sprintf("asserted %s groups, but there would be %d", a.Groups, after.Active(directory.Group)), nil
 	case a.Group != "":
 		return a.checkGroup(before, after)
 	}
-	return ""
+	return "", nil
 }
 
-func (a Assertion) checkGroup(before, after *directory.Snapshot) string {
+// maxAbout bounds the ids of a reason.
+const maxAbout = 1000
+
+func (a Assertion) checkGroup(before, after *directory.Snapshot) (wrong string, about []string) {
 	groups := groupsNamed(after, a.Group)
 	if len(groups) != 1 {
-		return fmt.Sprintf("asserted one group %q, but there would be %d", a.Group, len(groups))
+		return fmt.Sprintf("asserted one group %q, but there would be %d", a.Group, len(groups)), nil
 	}
-	n := groups[0].MemberCount()
-	if a.Members != nil && !a.Members.contains(n) {
-		return fmt.Sprintf("asserted %s members in group %q, but there would be %d", a.Members, a.Group, n)
+	group := groups[0]
+	var old directory.Resource
+	known := false
+	if before != nil {
+		old, known = before.ByID(group.ID())
 	}
-	if a.MaxRemoved == nil || before == nil {
-		return ""
+	if n := group.MemberCount(); a.Members != nil && !a.Members.contains(n) {
+		return fmt.Sprintf("asserted %s members in group %q, but there would be %d", a.Members, a.Group, n), left(old, group, known)
 	}
-	old, ok := before.ByID(groups[0].ID())
-	if !ok {
-		return ""
+	if a.MaxRemoved == nil || !known {
+		return "", nil
 	}
-	lost := old.MembersMissingFrom(groups[0])
+	lost := old.MembersMissingFrom(group)
 	if limit := a.MaxRemoved.Of(old.MemberCount()); lost > limit {
-		return fmt.Sprintf("group %q would lose %d of %d members, more than %s", a.Group, lost, old.MemberCount(), a.MaxRemoved)
+		return fmt.Sprintf("group %q would lose %d of %d members, more than %s", a.Group, lost, old.MemberCount(), a.MaxRemoved), left(old, group, known)
 	}
-	return ""
+	return "", nil
+}
+
+// left gives a group's id, and those of the members that it would lose.
+func left(old, group directory.Resource, known bool) []string {
+	about := []string{group.ID()}
+	if !known {
+		return about
+	}
+	for element := range old.Elements() {
+		var member struct{ Value string }
+		if json.Unmarshal(element, &member) != nil || group.Linked(member.Value) {
+			continue
+		}
+		if about = append(about, member.Value); len(about) == maxAbout {
+			break
+		}
+	}
+	return about
 }
 
 // exists says whether a name or id is that of an active resource.

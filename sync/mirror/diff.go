@@ -60,10 +60,10 @@ func (m *Mirror) describe(ctx context.Context, before, after *directory.Snapshot
 	if before != nil {
 		diff.From = before.Generation()
 	}
-	clashes := v.clashes(m.cfg.Name)
+	remarks := v.remarks(m.cfg.Name)
 	for _, first := range []bool{true, false} {
 		for c := range d.Changes() {
-			if clash := clashes[shown(c).ID()]; (lost(c.Kind) || clash != "") != first {
+			if remark := remarks[shown(c).ID()]; (lost(c.Kind) || remark != "") != first {
 				continue
 			}
 			if list > 0 && len(diff.Changes) == list {
@@ -75,7 +75,7 @@ func (m *Mirror) describe(ctx context.Context, before, after *directory.Snapshot
 				return nil, err
 			}
 			if change.Why == "" {
-				change.Why = clashes[change.ID]
+				change.Why = remarks[change.ID]
 			}
 			diff.Changes = append(diff.Changes, change)
 		}

@@ -68,6 +68,9 @@ type Reason struct {
 	Text string `json:"text"`
 	// Examples are up to ten ids of resources that would be lost.
 	Examples []string `json:"examples,omitempty"`
+	// About are ids of resources that change, and that an assertion speaks of: a
+	// group, and the members that it would lose.
+	About []string `json:"about,omitempty"`
 }
 
 // OK is true where nothing speaks against publishing.
@@ -99,8 +102,8 @@ func (m *Mirror) judge(ctx context.Context, current, sealed *directory.Snapshot)
 		}
 	}
 	for _, a := range m.cfg.Assertions {
-		if text := a.check(current, sealed); text != "" {
-			v.Reasons = append(v.Reasons, Reason{Rule: "assert", Text: text})
+		if text, about := a.check(current, sealed); text != "" {
+			v.Reasons = append(v.Reasons, Reason{Rule: "assert", Text: text, About: about})
 		}
 	}
 	m.judgeNames(current, sealed, &v)
@@ -115,6 +118,9 @@ func digest(v *Verdict, diff *directory.Diff) string {
 	h := sha256.New()
 	for _, r := range v.Reasons {
 		fmt.Fprintf(h, "%q %q\n", r.Rule, r.Text)
+		for _, id := range r.About {
+			fmt.Fprintln(h, id)
+		}
 		if r.Rule == "user_name" {
 			fmt.Fprintf(h, "%v\n", v.Namesakes)
 		}

@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -233,6 +234,44 @@ func TestAssertions(t *testing.T) {
 				t.Errorf("approving: %s, %v", report.Outcome, err)
 			}
 		})
+	}
+}
+
+// Of a group that would lose too many the held round shows who they are, and an
+// approval is for them and no others.
+func TestWhoWouldLoseAGroup(t *testing.T) {
+	tenant, users, group := company(20)
+	limit := percent(10)
+	w := newWorld(t, tenant, func(cfg *mirror.Config) {
+		cfg.Assertions = []mirror.Assertion{{Group: "All", MaxRemoved: &limit}}
+	})
+	w.round()
+	tenant.RemoveMember(group, users[:4]...)
+	tenant.SetUser(map[string]any{"id": users[10], "jobTitle": "Pilot"})
+	w.refresh(mirror.Options{}, mirror.Held)
+	diff, err := w.mirror.HeldDiff(t.Context(), 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	for _, c := range diff.Changes {
+		if want := `group "All" would lose 4 of 20 members, more than 10%`; c.Why != want {
+			t.Errorf("%s is shown with %q, want %q", c.ID, c.Why, want)
+		}
+		shown = append(shown, c.ID)
+	}
+	want := append([]string{group}, users[:4]...)
+	slices.Sort(shown)
+	slices.Sort(want)
+	if !slices.Equal(shown, want) {
+		t.Errorf("shown first are %v, want %v", shown, want)
+	}
+	held := w.mirror.Status().Held.Round
+	tenant.AddMember(group, users[0])
+	tenant.RemoveMember(group, users[5]) // as many, and not the same
+	w.refresh(mirror.Options{}, mirror.Held)
+	if _, err := w.mirror.Approve(t.Context(), held, "ada"); err == nil {
+		t.Error("an approval of others was taken")
 	}
 }
 

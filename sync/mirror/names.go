@@ -157,9 +157,16 @@ func (m *Mirror) tellNamesakes(v *Verdict) {
 	}
 }
 
-// clashes says of a source's resources, by id, who else has their userName.
-func (v *Verdict) clashes(source string) map[string]string {
-	clashes := make(map[string]string)
+// remarks says of a source's resources, by id, what beside their loss speaks
+// against the change: an assertion that is about them, or who else has their
+// userName.
+func (v *Verdict) remarks(source string) map[string]string {
+	remarks := make(map[string]string)
+	for _, r := range v.Reasons {
+		for _, id := range r.About {
+			remarks[id] = r.Text
+		}
+	}
 	for _, n := range v.Namesakes {
 		for _, own := range n.Owners {
 			var others []string
@@ -169,9 +176,9 @@ func (v *Verdict) clashes(source string) map[string]string {
 				}
 			}
 			if own.Source == source {
-				clashes[own.ID] = "its userName is also that of " + strings.Join(others, ", ")
+				remarks[own.ID] = "its userName is also that of " + strings.Join(others, ", ")
 			}
 		}
 	}
-	return clashes
+	return remarks
 }

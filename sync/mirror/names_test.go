@@ -91,6 +91,29 @@ func TestNamesakesOfTwoSources(t *testing.T) {
 	}
 }
 
+// Two people of one tenant with one name are both served, and told once.
+func TestNamesakesOfOneSource(t *testing.T) {
+	tenant, users, _ := company(5)
+	w := newWorld(t, tenant, nil)
+	w.round()
+	twin := tenant.SetUser(map[string]any{"userPrincipalName": "UAA@contoso.example", "displayName": "Twin", "accountEnabled": true})
+	if v := w.round().Verdict; v.NewNamesakes != 1 || len(v.Namesakes[0].Owners) != 2 {
+		t.Errorf("told is %+v", v)
+	}
+	for _, id := range []string{users[0], twin} {
+		if u, ok := w.user(id); !ok || !u.Active {
+			t.Errorf("%s is served as %+v", id, u)
+		}
+	}
+	// One of the two goes: the name is the other's, and she is gone at once.
+	tenant.RemoveUser(users[0])
+	w.round()
+	if _, ok := w.user(users[0]); ok {
+		t.Error("who went keeps the name of who is there")
+	}
+	w.counts(5, 5, 1)
+}
+
 // A held round goes through by itself once the name is free again.
 func TestAHeldNamesakeThatIsRenamed(t *testing.T) {
 	first, _, _ := company(5)
