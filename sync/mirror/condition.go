@@ -1,6 +1,10 @@
 package mirror
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"scimbridge/scim/mapping/expr"
@@ -10,15 +14,28 @@ import (
 type expression struct {
 	env     *expr.Env
 	program *expr.Program
+	tables  string // stands for the tables that it may look into
 }
 
 // Where compiles a condition, with the errors of [expr.Env.Condition].
-func Where(env *expr.Env, source string) (Condition, error) {
+func Where(cfg expr.Config, source string) (Condition, error) {
+	env, err := expr.NewEnv(cfg)
+	if err != nil {
+		return nil, err
+	}
 	program, err := env.Condition(source)
 	if err != nil {
 		return nil, err
 	}
-	return &expression{env, program}, nil
+	e := &expression{env: env, program: program}
+	if strings.Contains(source, "lookup") {
+		text, err := json.Marshal(cfg.Tables) // names in order
+		if err != nil {
+			return nil, fmt.Errorf("summing up the tables: %w", err)
+		}
+		e.tables = fmt.Sprintf(" tables=%x", sha256.Sum256(text))
+	}
+	return e, nil
 }
 
 func (e *expression) Holds(properties []byte) (bool, error) {
@@ -33,14 +50,20 @@ func (e *expression) Properties() []string { return e.program.Properties() }
 
 func (e *expression) String() string { return e.program.String() }
 
-// day is the day by which conditions are decided, "" where it has no say: it is
-// in the fingerprint of pictures, so that what was decided yesterday is decided
-// again.
-func day(conditions ...Condition) string {
+// inputs stand for what else than the object decides a condition: the day, and
+// tables; "" where nothing does. They are in the fingerprint of pictures, so that
+// what was decided by others is decided again.
+func inputs(conditions ...Condition) string {
+	var b strings.Builder
 	for _, c := range conditions {
-		if e, ok := c.(*expression); ok && e.program.UsesToday() {
-			return " day=" + expr.Day(time.Now()).Format(time.DateOnly)
+		e, ok := c.(*expression)
+		if !ok {
+			continue
 		}
+		if e.program.UsesToday() {
+			b.WriteString(" day=" + expr.Day(time.Now()).Format(time.DateOnly))
+		}
+		b.WriteString(e.tables)
 	}
-	return ""
+	return b.String()
 }

@@ -150,7 +150,7 @@ func (s *Scope) String() string {
 	list("types", types)
 	list("group-exclude", s.GroupExclude)
 	condition("group-where", s.GroupWhere)
-	return b.String() + day(s.Where, s.GroupWhere)
+	return b.String() + inputs(s.Where, s.GroupWhere)
 }
 
 // Select gives the properties that have to be read of each collection: those

@@ -110,7 +110,7 @@ func (l *loader) checkWhere(path string, kind expr.Kind, where Expression) {
 	if where == "" || l.isBroken(path) {
 		return
 	}
-	env, err := expr.NewEnv(expr.Config{Object: kind})
+	env, err := expr.NewEnv(expr.Config{Object: kind, Tables: l.cfg.Tables})
 	if err == nil {
 		_, err = env.Condition(string(where))
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 // wants is what a source needs permissions for.
-func wants(sc config.Source) consent.Wants {
-	scope, err := scopeOf(sc)
+func wants(sc config.Source, tables config.Tables) consent.Wants {
+	scope, err := scopeOf(sc, tables)
 	if err != nil {
 		return consent.Wants{Groups: sc.Groups.Enabled} // which checking the file has refused
 	}
@@ -50,7 +50,7 @@ func consentApp(cfg *config.Config, index int, tenant, base, version string) (co
 	if err != nil {
 		return consent.App{}, err
 	}
-	app := consent.App{Source: sc.Name, Graph: g, Tenant: tenant, Wants: wants(sc), SecretHint: secretHint(sc)}
+	app := consent.App{Source: sc.Name, Graph: g, Tenant: tenant, Wants: wants(sc, cfg.Tables), SecretHint: secretHint(sc)}
 	if base != "" {
 		app.RedirectURI = strings.TrimSuffix(base, "/") + "/consent/callback"
 	}

@@ -25,7 +25,7 @@ func graphConfig(cfg *config.Config, index int, tenant string, mapper *mapping.M
 	if err != nil {
 		return graph.Config{}, cfg.Fault(fmt.Sprintf("sources[%d].ca_file", index), err.Error(), "mend the file")
 	}
-	scope, err := scopeOf(sc)
+	scope, err := scopeOf(sc, cfg.Tables)
 	if err != nil {
 		return graph.Config{}, err
 	}

@@ -73,7 +73,7 @@ func ExplainSample(cfg *config.Config, name string, group bool, object []byte) (
 	if err != nil {
 		return mirror.Explanation{}, err
 	}
-	scope, err := scopeOf(cfg.Sources[i])
+	scope, err := scopeOf(cfg.Sources[i], cfg.Tables)
 	if err != nil {
 		return mirror.Explanation{}, err
 	}

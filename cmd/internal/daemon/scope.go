@@ -8,9 +8,9 @@ import (
 	"scimbridge/sync/mirror"
 )
 
-// scopeOf makes the scope of a source. The file was checked, so that an error is
-// a fault of ours.
-func scopeOf(sc config.Source) (mirror.Scope, error) {
+// scopeOf makes the scope of a source; its conditions may look into the tables of
+// the file. The file was checked, so that an error is a fault of ours.
+func scopeOf(sc config.Source, tables config.Tables) (mirror.Scope, error) {
 	s := mirror.Scope{
 		Groups: sc.Groups.Enabled, Guests: sc.Users.Guests != config.GuestsExclude, GuestsOnly: sc.Users.Guests == config.GuestsOnly,
 		Disabled: sc.Users.Disabled, LicensedOnly: sc.Users.LicensedOnly, MemberOf: sc.Users.MemberOf, Exclude: sc.Users.Exclude,
@@ -23,25 +23,21 @@ func scopeOf(sc config.Source) (mirror.Scope, error) {
 		s.GroupTypes = append(s.GroupTypes, mirror.GroupType(t))
 	}
 	var err error
-	if s.Where, err = condition(expr.User, sc.Users.Where); err != nil {
+	if s.Where, err = condition(expr.User, sc.Users.Where, tables); err != nil {
 		return s, fmt.Errorf("users.where of source %s: %w", sc.Name, err)
 	}
-	if s.GroupWhere, err = condition(expr.Group, sc.Groups.Where); err != nil {
+	if s.GroupWhere, err = condition(expr.Group, sc.Groups.Where, tables); err != nil {
 		return s, fmt.Errorf("groups.where of source %s: %w", sc.Name, err)
 	}
 	return s, nil
 }
 
 // condition compiles a condition; nil for none.
-func condition(kind expr.Kind, where config.Expression) (mirror.Condition, error) {
+func condition(kind expr.Kind, where config.Expression, tables config.Tables) (mirror.Condition, error) {
 	if where == "" {
 		return nil, nil
 	}
-	env, err := expr.NewEnv(expr.Config{Object: kind})
-	if err != nil {
-		return nil, err
-	}
-	return mirror.Where(env, string(where))
+	return mirror.Where(expr.Config{Object: kind, Tables: tables}, string(where))
 }
 
 // permissions are those that a scope needs beside the ones for users and groups.

@@ -256,17 +256,17 @@ func newDeflater() directory.Deflater {
 func (b *build) source(ctx context.Context, index int) (*source, error) {
 	sc := b.cfg.Sources[index]
 	fingerprint := b.mappers[index].Fingerprint()
+	scope, err := scopeOf(sc, b.cfg.Tables)
+	if err != nil {
+		return nil, err
+	}
 	old := b.d.sources[sc.Name]
-	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == fingerprint && old.shelf == b.shelf && old.state != stateConsent && len(old.lacking) == 0 {
+	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == fingerprint && old.scope.String() == scope.String() && old.shelf == b.shelf && old.state != stateConsent && len(old.lacking) == 0 {
 		return old, nil
 	}
 	state, err := b.d.store.Source(ctx, sc.Name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the state of source %s: %w", sc.Name, err)
-	}
-	scope, err := scopeOf(sc)
-	if err != nil {
-		return nil, err
 	}
 	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: fingerprint, mapper: b.mappers[index], shelf: b.shelf, scope: scope, imported: state.Round > 0}
 	if base := b.d.adminURL(b.cfg); base != "" {
@@ -284,7 +284,7 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 			return nil, err
 		}
 		if sc.Groups.Enabled && !state.LastFull[store.User].IsZero() && state.LastFull[store.Group].IsZero() {
-			if s.lacking = s.lackedForGroups(ctx, wants(sc)); len(s.lacking) > 0 {
+			if s.lacking = s.lackedForGroups(ctx, wants(sc, b.cfg.Tables)); len(s.lacking) > 0 {
 				b.d.log.Warn("groups wait for consent", "source", sc.Name, "mend", s.lackingWords())
 			}
 		}

@@ -109,11 +109,7 @@ func (c *capture) flat(group string) (members []graphtest.Member) {
 
 // titled is the only condition of the histories.
 func titled() (mirror.Condition, error) {
-	env, err := expr.NewEnv(expr.Config{Object: expr.User})
-	if err != nil {
-		return nil, err
-	}
-	return mirror.Where(env, `has(user.jobTitle)`)
+	return mirror.Where(expr.Config{Object: expr.User}, `has(user.jobTitle)`)
 }
 
 // editScope changes one rule of the scope, or takes all back.
