@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
@@ -548,6 +549,37 @@ func TestSetupNonInteractive(t *testing.T) {
 	b.ready()
 	if status, body := b.get(b.scim+"/Users?count=0", map[string]string{"Authorization": "Bearer " + token[1]}); status != http.StatusOK || !strings.Contains(body, `"totalResults":230`) {
 		t.Errorf("with the token that was printed the endpoint answers %d %s", status, body)
+	}
+}
+
+// Without a dialogue, too, consent can be given by a link, which is printed.
+func TestSetupNonInteractiveConsent(t *testing.T) {
+	tenant := startNewTenant(t, graphtest.App{Secret: setupSecret, Permissions: usersAndGroups})
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "contoso.secret"), []byte(setupSecret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, append([]string{"setup", "--non-interactive", "--config", filepath.Join(dir, "config.yaml"), "--source", "contoso",
+		"--consent", "link", "--client-id", tenant.clientID, "--client-secret-file", "contoso.secret", "--expose", "local"}, tenant.flags...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var shown strings.Builder
+	for scan := bufio.NewScanner(out); scan.Scan(); {
+		shown.WriteString(scan.Text() + "\n")
+		if strings.Contains(scan.Text(), "adminconsent?") {
+			tenant.visit(t, scan.Text(), "accept")
+		}
+	}
+	if err := cmd.Wait(); err != nil || !strings.Contains(shown.String(), "✓ permissions") {
+		t.Errorf("it ends with %v:\n%s", err, shown.String())
+	}
+	if text := string(readFile(t, filepath.Join(dir, "config.yaml"))); !strings.Contains(text, "tenant_id: "+tenant.ID()) {
+		t.Errorf("the tenant that consented is not in the file:\n%s", text)
 	}
 }
 
