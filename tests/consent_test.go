@@ -454,7 +454,7 @@ func TestGroupsLater(t *testing.T) {
 		return nil
 	})
 	joiner := w.tenant.SetUser(map[string]any{"userPrincipalName": "joiner@contoso.example", "accountEnabled": true, "userType": "Member"})
-	if outcome := w.sync("contoso"); outcome != "published" {
+	if outcome := w.sync("contoso"); outcome != "published" && outcome != "unchanged" { // its own round may have been first
 		t.Errorf("while groups wait, a round is %s", outcome)
 	}
 	if status, _ := w.get(w.scim+"/Users/"+joiner, nil); status != http.StatusOK {
