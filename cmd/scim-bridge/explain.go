@@ -185,39 +185,59 @@ func writeExplanation(b *bytes.Buffer, e *mirror.Explanation) {
 		if part.json == nil {
 			continue
 		}
-		fmt.Fprintf(b, "\n%s\n  ", part.title)
-		_ = json.Indent(b, part.json, "  ", "  ") // it was made by us
-		b.WriteString("\n")
+		var text bytes.Buffer
+		_ = json.Indent(&text, part.json, "  ", "  ") // it was made by us
+		fmt.Fprintf(b, "\n%s\n  %s\n", part.title, daemon.Readable(text.String()))
 	}
 }
 
-// writeValues tells which rule of the mapping gives which value.
+// writeValues tells which rule of the mapping gives which value, extension by
+// extension.
 func writeValues(b *bytes.Buffer, e *mirror.Explanation) {
-	if len(e.Values) == 0 {
-		return
-	}
-	b.WriteString("\nvalues\n")
 	w := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
-	for _, v := range e.Values {
-		value, from := string(v.JSON), v.Rule
-		if value == "" {
-			value = "(none)"
+	for i, schema := 0, "-"; i < len(e.Values); i++ {
+		v := &e.Values[i]
+		urn, path := "", v.Path
+		if strings.HasPrefix(path, "urn:") {
+			plain, _, _ := strings.Cut(path, "[")
+			at := strings.LastIndexByte(plain, ':')
+			urn, path = path[:at], path[at+1:]
 		}
-		if v.Origin != "" {
-			from += " (" + v.Origin + ")"
+		if urn != schema {
+			_ = w.Flush() // into memory
+			schema = urn
+			fmt.Fprintln(b, strings.TrimSuffix("\nvalues of "+urn, " of "))
 		}
-		switch {
-		case v.Kept:
-			from += "; the last good value is kept"
-		case v.Made:
-			from += "; made up, since Entra has none"
-		}
-		if v.Problem != "" {
-			from += "; " + v.Problem
-		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", v.Path, value, from)
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", path, valueText(v), valueRule(v))
 	}
 	_ = w.Flush() // into memory
+}
+
+// valueText gives a value on one line.
+func valueText(v *mirror.Value) string {
+	var b bytes.Buffer
+	if v.JSON == nil || json.Compact(&b, v.JSON) != nil {
+		return "(none)"
+	}
+	return daemon.Readable(b.String())
+}
+
+// valueRule says where a value comes from.
+func valueRule(v *mirror.Value) string {
+	from := v.Rule
+	if v.Origin != "" {
+		from += " (" + v.Origin + ")"
+	}
+	switch {
+	case v.Kept:
+		from += "; the last good value is kept"
+	case v.Made:
+		from += "; made up, since Entra has none"
+	}
+	if v.Problem != "" {
+		from += "; " + v.Problem
+	}
+	return from
 }
 
 // writeChanges tells when things changed and who has seen it.

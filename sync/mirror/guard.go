@@ -95,6 +95,12 @@ func (m *Mirror) judge(ctx context.Context, current, sealed *directory.Snapshot)
 		if err != nil {
 			return v, err
 		}
+		if len(reason) == 0 {
+			reason, err = m.judgeFirst(ctx, sealed)
+		}
+		if err != nil {
+			return v, err
+		}
 		v.Reasons = append(v.Reasons, reason...)
 	} else {
 		for t := range directory.Type(directory.NumTypes) {
@@ -191,6 +197,21 @@ func (m *Mirror) judgeRebuilt(ctx context.Context, sealed *directory.Snapshot) (
 		}
 	}
 	return reasons, nil
+}
+
+// judgeFirst speaks against a first picture without anybody, of a tenant that has
+// users: a platform that imported from elsewhere before would deprovision them
+// all. A scope that leaves out everybody is more likely a slip, such as the id of
+// another group.
+func (m *Mirror) judgeFirst(ctx context.Context, sealed *directory.Snapshot) ([]Reason, error) {
+	if !m.cfg.Scope.narrows() || sealed.Len(directory.User) > 0 {
+		return nil, nil
+	}
+	users, _, err := m.cfg.Store.Counts(ctx, m.cfg.Name)
+	if err != nil || users == 0 {
+		return nil, err
+	}
+	return []Reason{{Rule: "empty", Text: fmt.Sprintf("the scope leaves out all %d users of the tenant: look at its rules, with scim-bridge status and explain", users)}}, nil
 }
 
 // present gives how many were served as active at the last round, by the

@@ -44,6 +44,21 @@ func (r *renderer) memberships(since uint64) error {
 	return r.rejoin()
 }
 
+// warnOfGroups tells of groups that the scope goes by and the tenant does not
+// have: an id may have a slip in it.
+func (r *renderer) warnOfGroups() error {
+	for _, id := range r.m.cfg.Scope.MemberOf {
+		live, err := r.scope.groups.isLive(id)
+		if err != nil {
+			return err
+		}
+		if !live {
+			r.m.log.Warn("group of users.member_of is not in the tenant, and so has no members", "id", id)
+		}
+	}
+	return nil
+}
+
 // changedEdges gives the memberships that changed. They are read to the end
 // before anything is asked about them, and what ended is told to the closure.
 func (r *renderer) changedEdges(since uint64) (changed []store.Edge, err error) {

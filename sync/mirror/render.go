@@ -85,6 +85,9 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 		if err := r.scope.everybody(); err != nil {
 			return err
 		}
+		if err := r.warnOfGroups(); err != nil {
+			return err
+		}
 	}
 	if err := r.objects(ctx, store.User, since, state.Users); err != nil {
 		return err

@@ -508,3 +508,24 @@ func TestARoundCostsItsChanges(t *testing.T) {
 		t.Logf("rows read: %v", costs)
 	}
 }
+
+// A scope that leaves out everybody is not served for a start: a platform may know
+// them all from before.
+func TestAFirstPictureWithoutAnybodyIsHeld(t *testing.T) {
+	tenant, users, group := company(4)
+	w := newWorld(t, tenant, func(cfg *mirror.Config) { cfg.Scope.MemberOf = []string{users[0]} })
+	report := w.refresh(mirror.Options{}, mirror.Held)
+	if w.picture.Current() != nil || report.Verdict.Summary() != "the scope leaves out all 4 users of the tenant: look at its rules, with scim-bridge status and explain" {
+		t.Errorf("it is served, or held because %s", report.Verdict.Summary())
+	}
+	w.edit(mirror.Published, func(s *mirror.Scope) { s.MemberOf = []string{group} })
+	w.servesActive("with the right group", users...)
+
+	w = newWorld(t, tenant, func(cfg *mirror.Config) { cfg.Scope.MemberOf = []string{users[0]} })
+	w.refresh(mirror.Options{}, mirror.Held)
+	if report, err := w.mirror.Approve(t.Context(), 0, "a test"); err != nil || report.Outcome != mirror.Approved {
+		t.Errorf("approved: %s, %v", report.Outcome, err)
+	}
+	w = newWorld(t, graphtest.NewTenant(graphtest.Options{Seed: 1}), func(cfg *mirror.Config) { cfg.Scope.Guests = false })
+	w.round()
+}

@@ -74,7 +74,7 @@ func foundOf(e *mirror.Explanation) admin.Found {
 		Changed: e.Changed, Generation: e.Generation, Graph: indented(e.Graph),
 	}
 	if e.SCIM != nil {
-		f.SCIM = readable(indented(e.SCIM))
+		f.SCIM = Readable(indented(e.SCIM))
 	}
 	for _, r := range e.Rules {
 		text := r.Text
@@ -91,7 +91,7 @@ func foundOf(e *mirror.Explanation) admin.Found {
 		f.Readers = append(f.Readers, r.Client+" "+text)
 	}
 	for _, v := range e.Values {
-		value := admin.Value{Path: v.Path, JSON: readable(string(v.JSON)), Rule: v.Rule, Origin: v.Origin, Problem: v.Problem}
+		value := admin.Value{Path: v.Path, JSON: Readable(string(v.JSON)), Rule: v.Rule, Origin: v.Origin, Problem: v.Problem}
 		if v.Made {
 			value.Origin += ", made up since Entra has none"
 		}
@@ -111,7 +111,7 @@ func (d *Daemon) lookupLeft(text string, limit int) (found []admin.Found) {
 		}
 		seen[key] = true
 		found = append(found, admin.Found{
-			Source: r.Source(), ID: r.ID(), Name: nameOf(r), State: mirror.StateServed, SCIM: readable(indented(r.AppendJSON(nil))),
+			Source: r.Source(), ID: r.ID(), Name: nameOf(r), State: mirror.StateServed, SCIM: Readable(indented(r.AppendJSON(nil))),
 			Why: "served as it was: the source is not pulled (" + s.state + ")",
 		})
 	}
@@ -138,8 +138,8 @@ func textIn(object []byte, name string) string {
 	return text
 }
 
-// readable writes letters for the escapes with which JSON is served.
-func readable(text string) string {
+// Readable writes letters for the escapes with which JSON is served.
+func Readable(text string) string {
 	return escape.ReplaceAllStringFunc(text, func(run string) string {
 		var letters string
 		if run[1] != 'u' || json.Unmarshal([]byte(`"`+run+`"`), &letters) != nil {

@@ -1,6 +1,10 @@
-package daemon
+package daemon_test
 
-import "testing"
+import (
+	"testing"
+
+	"scimbridge/cmd/internal/daemon"
+)
 
 func TestReadable(t *testing.T) {
 	for text, want := range map[string]string{
@@ -11,7 +15,7 @@ func TestReadable(t *testing.T) {
 		`"\\\u00e9"`:           `"\\é"`,
 		`plain`:                `plain`,
 	} {
-		if got := readable(text); got != want {
+		if got := daemon.Readable(text); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
