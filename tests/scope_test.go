@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -240,7 +241,7 @@ func TestExplain(t *testing.T) {
 	}
 
 	// The page tells the same, of those who are not served, too.
-	res, err = http.Get(b.admin + "/lookup?q=bob@contoso.example")
+	res, err = http.PostForm(b.admin+"/lookup", url.Values{"q": {"bob@contoso.example"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,6 +250,7 @@ func TestExplain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.expectLog(`msg="personal data was looked up" by="administrator at .+" found=.*` + bob)
 	says(string(page), "left out by", "is in none of the groups", bob, "It is not served.")
 
 	b.write("sample.json", `{"@odata.type": "#microsoft.graph.user", "id": "`+bob+`", "userPrincipalName": "bob@contoso.example", "memberOf": ["`+eng+`"]}`)

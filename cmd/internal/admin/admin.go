@@ -365,7 +365,8 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.Handle("GET /metrics", h.metrics())
 	mux.HandleFunc("GET /{$}", h.home)
-	mux.HandleFunc("GET /lookup", h.lookup)
+	mux.HandleFunc("GET /lookup", h.lookup)  // of ids, in links
+	mux.HandleFunc("POST /lookup", h.lookup) // of names, which are not to stand in a URL
 	mux.HandleFunc("GET /assets/{file}", asset)
 	mux.HandleFunc("POST /login", h.login)
 	mux.HandleFunc("POST /logout", h.logout)

@@ -110,10 +110,19 @@ func (h *handler) lookup(w http.ResponseWriter, r *http.Request) {
 		if v.Found, err = h.backend.Lookup(r.Context(), v.Query); err != nil {
 			v.Error = err.Error()
 		}
-		h.log.Info("somebody was looked up", "found", len(v.Found), "from", r.RemoteAddr)
-		h.log.Debug("looked up", "query", v.Query)
+		h.recordLookup(r, v.Found)
 	}
 	h.render(w, http.StatusOK, &v)
+}
+
+// recordLookup leaves a line in the log, with ids and without names: whom it
+// concerns is personal data, too.
+func (h *handler) recordLookup(r *http.Request, found []Found) {
+	ids := make([]string, len(found))
+	for i, f := range found {
+		ids[i] = f.ID
+	}
+	h.log.Info("personal data was looked up", "by", "administrator at "+r.RemoteAddr, "found", ids)
 }
 
 func (h *handler) loginPage(w http.ResponseWriter, status int, message string) {
