@@ -221,7 +221,7 @@ func readList(body io.Reader, f func(json.RawMessage) error) (list, error) {
 
 func readResources(dec *json.Decoder, f func(json.RawMessage) error) (n int, err error) {
 	if start, err := dec.Token(); err != nil || start != json.Delim('[') {
-		return 0, fmt.Errorf("Resources begins with %v, and an array is expected", start)
+		return 0, fmt.Errorf("the member Resources begins with %v, and an array is expected", start)
 	}
 	for dec.More() {
 		var raw json.RawMessage
