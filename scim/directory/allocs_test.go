@@ -54,7 +54,7 @@ func TestAllocationsOfARound(t *testing.T) {
 			benchSeal(t, p, d)
 		}) / changes
 		t.Logf("%d people: %.1f allocations for each change, of %d", n, got, budget)
-		if got > budget {
+		if got > budget && !raceEnabled { // the detector has pools forget at random
 			t.Errorf("%d people: %.1f allocations for each change, the budget is %d", n, got, budget)
 		}
 		per = append(per, got)
