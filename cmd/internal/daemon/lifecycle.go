@@ -61,6 +61,14 @@ func (s *source) lackingWords() string {
 		" to the app registration (API permissions > Add a permission > Microsoft Graph > Application permissions), then " + s.consentWords()
 }
 
+// groupsOnly tells whether groups are read for no other reason than to be served:
+// users do not depend on them.
+func groupsOnly(scope mirror.Scope) bool {
+	served := scope.Groups
+	scope.Groups = false
+	return served && !scope.ReadsGroups()
+}
+
 // lackedForGroups tells which permissions are missing for groups that were turned
 // on after users had been imported without them. So long as they are, users go on
 // by themselves. It asks for a token, and where none can be had it tells nothing:

@@ -283,7 +283,7 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 		if s.client, err = b.d.graphClient(b.cfg, index, tenant, b.mappers[index]); err != nil {
 			return nil, err
 		}
-		if sc.Groups.Enabled && !state.LastFull[store.User].IsZero() && state.LastFull[store.Group].IsZero() {
+		if groupsOnly(scope) && !state.LastFull[store.User].IsZero() && state.LastFull[store.Group].IsZero() {
 			if s.lacking = s.lackedForGroups(ctx, wants(sc, b.cfg.Tables)); len(s.lacking) > 0 {
 				b.d.log.Warn("groups wait for consent", "source", sc.Name, "mend", s.lackingWords())
 			}
