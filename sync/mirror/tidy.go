@@ -34,15 +34,19 @@ func (m *Mirror) tidy(ctx context.Context) {
 
 func (m *Mirror) forget(ctx context.Context) error {
 	before := time.Now().Add(-max(m.cfg.Scope.KeepRemoved, recycleBin))
+	known, _ := m.knownRound()
 	for _, kind := range []store.Kind{store.User, store.Group} {
 		var old []string
 		for obj, err := range m.cfg.Store.Removed(ctx, m.cfg.Name, kind, before) {
 			if err != nil {
 				return err
 			}
-			if !m.pictured(obj.ID) {
-				old = append(old, obj.ID)
+			// A picture that does not know yet that a group went needs to find who
+			// was in it: they may have left the scope with it.
+			if m.pictured(obj.ID) || kind == store.Group && obj.Round > known {
+				continue
 			}
+			old = append(old, obj.ID)
 		}
 		if len(old) == 0 {
 			continue
@@ -71,9 +75,19 @@ func (m *Mirror) pictured(id string) bool {
 
 // prune drops the memberships whose end every kept generation knows.
 func (m *Mirror) prune(ctx context.Context) error {
+	known, ok := m.knownRound()
+	if !ok {
+		return nil
+	}
+	return m.cfg.Store.Prune(ctx, m.cfg.Name, known)
+}
+
+// knownRound is the round up to which every kept generation knows what happened;
+// false: there is no generation.
+func (m *Mirror) knownRound() (uint64, bool) {
 	generations := m.cfg.Picture.Generations()
 	if len(generations) == 0 {
-		return nil
+		return 0, false
 	}
 	oldest := generations[0].Tag
 	for _, g := range generations {
@@ -81,5 +95,5 @@ func (m *Mirror) prune(ctx context.Context) error {
 			oldest.Round = min(oldest.Round, g.Tag.Round)
 		}
 	}
-	return m.cfg.Store.Prune(ctx, m.cfg.Name, oldest.Round)
+	return oldest.Round, true
 }
