@@ -3,8 +3,10 @@ package tests
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -74,9 +76,7 @@ func TestMonitoringSpeaksOfWhatThereIs(t *testing.T) {
 			}
 		}
 	}
-	if !json.Valid([]byte(dashboard)) {
-		t.Error("the dashboard is no JSON")
-	}
+	checkQueries(t, []byte(dashboard))
 	alerts := regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1)
 	if len(alerts) < 10 {
 		t.Errorf("found %d alerts", len(alerts))
@@ -85,5 +85,37 @@ func TestMonitoringSpeaksOfWhatThereIs(t *testing.T) {
 		if !strings.Contains(runbook, "### "+alert[1]+"\n") {
 			t.Errorf("docs/operating.md has no section %s", alert[1])
 		}
+	}
+}
+
+// checkQueries has promtool read every query of the dashboard.
+func checkQueries(t *testing.T, dashboard []byte) {
+	t.Helper()
+	var board struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(dashboard, &board); err != nil || len(board.Panels) < 10 {
+		t.Fatalf("the dashboard has %d panels, %v", len(board.Panels), err)
+	}
+	rules := "groups:\n  - name: dashboard\n    rules:\n"
+	for i, p := range board.Panels {
+		for j, target := range p.Targets {
+			rules += fmt.Sprintf("      - {record: 'panel:%d:%d', expr: %q}\n", i, j, strings.ReplaceAll(target.Expr, "$__rate_interval", "5m"))
+		}
+	}
+	tool := promtool()
+	if tool == "" {
+		t.Log("SKIPPED: the dashboard's queries were not read: promtool is not installed")
+		return
+	}
+	file := filepath.Join(t.TempDir(), "queries.yml")
+	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), tool, "check", "rules", file).CombinedOutput(); err != nil {
+		t.Errorf("promtool on the dashboard's queries: %v\n%s", err, out)
 	}
 }

@@ -357,3 +357,19 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDocuments has an issuer answer anything: nothing but a key that can sign
+// tokens comes of it, and nobody who has none is let in.
+func FuzzDocuments(f *testing.F) {
+	signer := accesstokentest.New(issuerURL)
+	token := signer.Token(signer.Claims("scim", "okta", nil), nil)
+	f.Add([]byte(`{"issuer":"` + issuerURL + `","jwks_uri":"https://id.example.com/keys","keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"key-1"}]}`))
+	f.Add([]byte(`{"issuer":"` + issuerURL + `","jwks_uri":"https://id.example.com/keys","keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"},{"kty":"oct","k":"AA"},null,5]}`))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		issuers := accesstoken.NewIssuers(answers(func(*http.Request) (int, string) { return http.StatusOK, string(document) }), nil)
+		v := issuers.Verifier(accesstoken.Config{Issuer: issuerURL, Audience: "scim", Subject: "okta"})
+		if err := v.Verify(t.Context(), token); err == nil {
+			t.Errorf("let in by %q", document)
+		}
+	})
+}
