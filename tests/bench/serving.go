@@ -66,7 +66,7 @@ func (b *bench) serving(ctx context.Context) error {
 	}
 	w := b.serve()
 	t := b.report.table("serving", "pages of "+thousands(w.people)+" people", "scim-bridge, pages/s", "people/s", "nginx, pages/s", "÷ nginx", "plain server, pages/s", "÷ plain server")
-	bars := b.report.bars("serving", "list pages a second, by one processor of a server")
+	bars := b.report.bars("serving", "list pages a second, by one processor of a server (logarithmic)")
 	return b.alone(ctx, w, func() error {
 		for _, s := range w.listShapes() {
 			bridge, nginx, plain, err := b.measure(ctx, w, s)
