@@ -95,6 +95,9 @@ func (p *program) printStatus(st *admin.Status) error {
 		if s.Waiting != "" {
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("WAITING FOR CONSENT"), s.Waiting)
 		}
+		if s.Aside != "" {
+			fmt.Fprintf(p.stdout, "\n%s: %s: properties that are read aside keep their last values: %s\n", s.Name, p.loud("MAPPING"), s.Aside)
+		}
 		for _, m := range s.Mapping {
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("MAPPING"), m)
 		}

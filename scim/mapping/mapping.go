@@ -231,6 +231,21 @@ func (m *Mapper) Aside() []string {
 	return aside
 }
 
+// Permissions lists the application permissions that single properties of the
+// mapping need, beside those for reading users and groups at all.
+func (m *Mapper) Permissions() []string {
+	var names []string
+	for kind, p := range []*plan{expr.User: m.users, expr.Group: m.groups} {
+		selected, aside := p.properties(expr.Kind(kind))
+		for _, name := range append(selected, aside...) {
+			if property, _ := expr.Lookup(expr.Kind(kind), name); property.Permission != "" && !slices.Contains(names, property.Permission) {
+				names = append(names, property.Permission)
+			}
+		}
+	}
+	return names
+}
+
 // properties lists the properties at the top of an object.
 func (p *plan) properties(kind expr.Kind) (selected, aside []string) {
 	names := slices.Clone(p.wants.names)

@@ -95,6 +95,8 @@ type Mirror struct {
 
 	// pulled: a pull was committed since the start.
 	pulled atomic.Bool
+	// aside is the last reading aside; nil: none since the start.
+	aside atomic.Pointer[asideState]
 	// tidied is when the store was last rid of what nobody needs. Held: pulling.
 	tidied time.Time
 	// lookedForHidden: since the start. Held: pulling.

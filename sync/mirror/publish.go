@@ -67,7 +67,7 @@ func (m *Mirror) whole(state store.Source) bool {
 			return false
 		}
 	}
-	return m.assignedRead(state)
+	return m.assignedRead(state) && m.asideTried()
 }
 
 // foreign says whether what is served was rendered from another state than the

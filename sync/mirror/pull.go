@@ -214,6 +214,9 @@ func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, repor
 	if err := r.confirm(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.readAside(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.commit(); err != nil {
 		return nil, err
 	}

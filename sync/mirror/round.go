@@ -112,6 +112,9 @@ func (r *round) put(k graph.Kind, c *graph.Change) error {
 		}
 		if !seen {
 			properties = nil
+			if k == graph.Users {
+				properties = r.keepAside(old.Properties)
+			}
 		}
 	}
 	if known && old.Removed != nil && k == graph.Groups && !r.plan.full[k] {

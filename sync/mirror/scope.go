@@ -171,7 +171,7 @@ func Select(mapper *mapping.Mapper, scope *Scope) map[graph.Kind][]string {
 		needed = append(needed, "assignedLicenses")
 	}
 	if scope.Where != nil {
-		needed = append(needed, scope.Where.Properties()...)
+		needed = append(needed, slices.DeleteFunc(scope.Where.Properties(), isAside)...)
 	}
 	ofGroups := []string{"visibility"} // lookForHidden
 	if len(scope.GroupTypes) > 0 {

@@ -55,6 +55,8 @@ type Report struct {
 	Users, Groups, Edges store.Tally
 	Broken               int // objects that could not be understood
 	Problems             int // values that could not be mapped
+	// Aside is why properties could not be read aside the last time.
+	Aside error
 	// Failing are the rules of the mapping that failed for somebody for whom
 	// they did not before.
 	Failing []RuleProblem

@@ -65,11 +65,11 @@ func newWorld(t *testing.T, tenant *graphtest.Tenant, change func(*mirror.Config
 }
 
 // newClient makes a client of a tenant that needs no sockets.
-func newClient(t testing.TB, tenant *graphtest.Tenant, mapper *mapping.Mapper) *graph.Client {
+func newClient(t testing.TB, tenant *graphtest.Tenant, mapper *mapping.Mapper, more ...string) *graph.Client {
 	t.Helper()
 	app := tenant.AddApp(graphtest.App{Secret: "s3cret", Consented: true,
 		ClientID:    clientID,
-		Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Application.Read.All"}})
+		Permissions: append([]string{"User.Read.All", "GroupMember.Read.All", "Application.Read.All"}, more...)})
 	client, err := graph.New(graph.Config{
 		GraphURL: "https://graph.microsoft.com", LoginURL: "https://login.microsoftonline.com", TenantID: tenant.ID(), ClientID: app,
 		Credential: graph.ClientSecret("s3cret"),

@@ -255,6 +255,9 @@ type SourceStatus struct {
 	HiddenNames  []string `json:"hiddenGroupNames,omitempty"`
 	Broken       int      `json:"broken,omitempty"`   // objects of the last round not understood
 	Problems     int      `json:"problems,omitempty"` // values of the last round not mapped
+	// Aside is why properties that delta queries don't bring could not be read;
+	// those of last time stay served.
+	Aside string `json:"aside,omitempty"`
 	// Mapping are the rules of the mapping that fail for somebody.
 	Mapping []MappingProblem `json:"mapping,omitempty"`
 	Graph   *GraphStatus     `json:"graph,omitempty"` // nil: it is not pulled

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"scimbridge/cmd/internal/admin"
@@ -16,14 +17,15 @@ import (
 )
 
 // wants is what a source needs permissions for.
-func wants(sc config.Source, tables config.Tables) consent.Wants {
+func wants(sc config.Source, tables config.Tables, mapper *mapping.Mapper) consent.Wants {
 	scope, err := scopeOf(sc, tables)
 	if err != nil {
 		return consent.Wants{Groups: sc.Groups.Enabled} // which checking the file has refused
 	}
 	w := consent.Wants{Groups: scope.ReadsGroups()}
-	for _, name := range permissions(&scope) {
-		if p, ok := consent.Known(name); ok {
+	for _, name := range append(permissions(&scope), mapper.Permissions()...) {
+		p, ok := consent.Known(name)
+		if ok && !slices.ContainsFunc(w.More, func(other consent.Permission) bool { return other.Name == name }) {
 			w.More = append(w.More, p)
 		}
 	}
@@ -50,7 +52,7 @@ func consentApp(cfg *config.Config, index int, tenant, base, version string) (co
 	if err != nil {
 		return consent.App{}, err
 	}
-	app := consent.App{Source: sc.Name, Graph: g, Tenant: tenant, Wants: wants(sc, cfg.Tables), SecretHint: secretHint(sc)}
+	app := consent.App{Source: sc.Name, Graph: g, Tenant: tenant, Wants: wants(sc, cfg.Tables, mapper), SecretHint: secretHint(sc)}
 	if base != "" {
 		app.RedirectURI = strings.TrimSuffix(base, "/") + "/consent/callback"
 	}

@@ -284,7 +284,7 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 			return nil, err
 		}
 		if groupsOnly(scope) && !state.LastFull[store.User].IsZero() && state.LastFull[store.Group].IsZero() {
-			if s.lacking = s.lackedForGroups(ctx, wants(sc, b.cfg.Tables)); len(s.lacking) > 0 {
+			if s.lacking = s.lackedForGroups(ctx, wants(sc, b.cfg.Tables, b.mappers[index])); len(s.lacking) > 0 {
 				b.d.log.Warn("groups wait for consent", "source", sc.Name, "mend", s.lackingWords())
 			}
 		}

@@ -157,6 +157,9 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 		})
 	}
 	st.LeftOutUsers, st.LeftOutGroups, st.LeftOutAt = m.LeftOut.Users, m.LeftOut.Groups, m.LeftOut.At
+	if m.Last.Aside != nil {
+		st.Aside = m.Last.Aside.Error()
+	}
 	st.Rounds = make(map[string]uint64, len(m.Rounds))
 	for outcome, n := range m.Rounds {
 		st.Rounds[string(outcome)] = n
