@@ -51,6 +51,12 @@ func TestDiffNamesWhatChanged(t *testing.T) {
 			"sources[contoso].groups.types: added [security]",
 			"sources[contoso].groups.nested: members -> flatten"}},
 		{"guests as they were written before", with(t, "source: {users: {guests: false}}"), with(t, "source: {users: {guests: exclude}}"), nil},
+		{"rules of a mapping", with(t, "source: {mapping: {title: a, nickName: b}}"), with(t, "source: {mapping: {nickName: c, externalId: d, groups: {displayName: e}}}"), []string{
+			"sources[contoso].mapping.groups.displayName: added e", "sources[contoso].mapping.externalId: added d",
+			"sources[contoso].mapping.nickName: b -> c", "sources[contoso].mapping.title: removed a"}},
+		{"a preset", minimal, with(t, "source: {mapping: {preset: okta}}"), []string{"sources[contoso].mapping.preset: added okta"}},
+		{"lookup tables", minimal + "tables: {a: {x: 1}, b: {y: 2}}\n", minimal + "tables: {b: {y: 3}, c: {z: 4}}\n", []string{
+			"tables.b: changed", "tables.c: added", "tables.a: removed"}},
 		{"a section where there was none", minimal, with(t, "client: {basic: {username: u, password_file: contoso.secret}}"), []string{"scim.clients[okta].basic: added"}},
 		{"a claim of tokens", with(t, "client: {jwt: {issuer: 'https://a.example', audience: b, claims: [{claim: azp, value: c}]}}"),
 			with(t, "client: {jwt: {issuer: 'https://a.example', audience: b, claims: [{claim: azp, value: d}]}}"), []string{"scim.clients[okta].jwt.claims: changed"}},
