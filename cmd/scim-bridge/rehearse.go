@@ -15,6 +15,7 @@ import (
 	"scimbridge/cmd/internal/config"
 	"scimbridge/cmd/internal/daemon"
 	"scimbridge/cmd/internal/rehearse"
+	"scimbridge/scim/accesstoken"
 )
 
 // A rehearsing is the command rehearse with its flags.
@@ -84,13 +85,18 @@ func (r *rehearsing) check() error {
 		return fmt.Errorf("rehearse needs a platform: --as %s", strings.Join(rehearse.Names(), "|"))
 	}
 	_, err := rehearse.Find(r.platform)
+	endpoint, urlErr := url.Parse(r.url)
 	switch {
 	case err != nil:
 		return err
+	case urlErr != nil:
+		return fmt.Errorf("--url: %w", urlErr)
 	case r.limit < 0:
 		return errors.New("--limit must not be negative; 0 names all")
 	case (r.url == "") != (r.tokenFile == ""):
 		return errors.New("--url and --token-file belong together")
+	case r.url != "" && !accesstoken.Trustworthy(endpoint):
+		return fmt.Errorf("--url %q would carry the token in the clear: give an https URL, or http of this machine", r.url)
 	case r.url != "" && r.client != "":
 		return errors.New("--client has no part in --url: the token says who asks")
 	}

@@ -33,7 +33,9 @@ func (p *program) remote() (*remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &remote{base: "http://" + cfg.Admin.Listen.Address, client: &http.Client{}, cfg: cfg}
+	// It is on this machine: no proxy of the environment is to see the token.
+	direct := &http.Client{Transport: &http.Transport{}}
+	r := &remote{base: "http://" + cfg.Admin.Listen.Address, client: direct, cfg: cfg}
 	switch cfg.Admin.Listen.Network {
 	case "unix":
 		r.base = "http://scim-bridge"
@@ -41,7 +43,7 @@ func (p *program) remote() (*remote, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", cfg.Admin.Listen.Address)
 		}}
 	case "systemd":
-		r.base = strings.TrimSuffix(cfg.Admin.PublicURL, "/")
+		r.base, r.client = strings.TrimSuffix(cfg.Admin.PublicURL, "/"), new(http.Client)
 	}
 	if !cfg.Admin.TokenFile.IsZero() {
 		// The configuration keeps only its hash.

@@ -292,6 +292,12 @@ func TestBadDocuments(t *testing.T) {
 		"keys in the clear": func(*http.Request) (int, string) {
 			return 200, `{"issuer":"` + issuerURL + `","jwks_uri":"http://id.example.com/keys","keys":[]}`
 		},
+		"keys of this machine": func(r *http.Request) (int, string) {
+			if r.URL.Hostname() == "127.0.0.1" {
+				t.Error("a service of this machine is asked")
+			}
+			return 200, `{"issuer":"` + issuerURL + `","jwks_uri":"http://127.0.0.1:9/keys","keys":[]}`
+		},
 		"no keys": func(*http.Request) (int, string) {
 			return 200, `{"issuer":"` + issuerURL + `","jwks_uri":"https://id.example.com/keys","keys":[]}`
 		},

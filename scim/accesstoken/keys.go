@@ -68,7 +68,7 @@ func NewIssuers(transport http.RoundTripper, log *slog.Logger) *Issuers {
 		log = slog.New(slog.DiscardHandler)
 	}
 	client := &http.Client{Transport: transport, Timeout: fetchTime, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-		if len(via) > 3 || !Trustworthy(req.URL) {
+		if len(via) > 3 || !Trustworthy(req.URL) || via[0].URL.Scheme != req.URL.Scheme {
 			return errors.New("it leads elsewhere")
 		}
 		return nil
@@ -360,6 +360,9 @@ func (i *Issuers) discover(ctx context.Context, issuer string) (string, error) {
 			err = fmt.Errorf("%s speaks for the issuer %q", address, metadata.Issuer)
 		case metadata.JWKSURI == "":
 			err = fmt.Errorf("%s names no jwks_uri", address)
+		case u.Scheme == "https" && !strings.HasPrefix(metadata.JWKSURI, "https://"):
+			// Nor may it have us look around on this machine.
+			err = fmt.Errorf("%s names %q, which is no https URL", address, metadata.JWKSURI)
 		default:
 			return metadata.JWKSURI, nil
 		}

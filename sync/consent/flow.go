@@ -218,7 +218,7 @@ func (f *Flow) tidy(now time.Time, source string) {
 		if a.source != source {
 			continue
 		}
-		if count++; count == 1 || a.begun.Before(f.live[oldest].begun) {
+		if count++; count == 1 || a.givesWay(f.live[oldest]) {
 			oldest = key
 		}
 	}
@@ -230,6 +230,15 @@ func (f *Flow) tidy(now time.Time, source string) {
 			delete(f.handOffs, key)
 		}
 	}
+}
+
+// givesWay says whether one of two is to go before the other: the older, and one
+// of a browser that can ask again before one that was mailed.
+func (a *asked) givesWay(to *asked) bool {
+	if a.mailed != to.mailed {
+		return to.mailed
+	}
+	return a.begun.Before(to.begun)
 }
 
 // retire ends a state and remembers why. f.mu is held.

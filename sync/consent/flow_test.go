@@ -217,3 +217,28 @@ func TestMailedLinksOutlastTheProcess(t *testing.T) {
 		t.Error("the answer is taken a second time after a restart")
 	}
 }
+
+// Whoever asks again and again does not spoil a link that is on its way to
+// somebody.
+func TestMailedLinksStayWhenManyAsk(t *testing.T) {
+	tenant, app := newApp(t, nil)
+	f := consent.New(consent.Config{App: func(context.Context, string) (consent.App, error) { return app, nil }})
+	t.Cleanup(f.Close)
+	mailed, err := f.BeginMailed(t.Context(), "contoso")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, err := f.BeginAgain(t.Context(), "contoso", "somebody"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := url.Parse(mailed.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := url.Values{"admin_consent": {"True"}, "tenant": {tenant.ID()}, "state": {u.Query().Get("state")}}
+	if _, err := f.Answer(t.Context(), answer); err != nil {
+		t.Errorf("the answer to the mailed link: %v", err)
+	}
+}

@@ -80,6 +80,15 @@ func TestConsentFromAnotherSite(t *testing.T) {
 			t.Errorf("%s from another site gives %d", path, res.StatusCode)
 		}
 	}
+	// A GET begins a consent: by a link, not by an image of another site's page.
+	for _, site := range []string{"cross-site", "same-site"} {
+		if res := request(h, "GET", "/consent/contoso?again=1", "", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "no-cors"); res.StatusCode != http.StatusForbidden {
+			t.Errorf("an image (%s) gives %d", site, res.StatusCode)
+		}
+	}
+	if res := request(h, "GET", "/consent/contoso?again=1", "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); res.StatusCode != http.StatusFound {
+		t.Errorf("a link gives %d", res.StatusCode)
+	}
 	if len(f.done) != 0 {
 		t.Errorf("it did %v", f.done)
 	}

@@ -31,7 +31,9 @@ const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; 
 
 var (
 	errToken = errors.New("the administrator's token is needed: Authorization: Bearer <content of admin.token_file>")
-	errHost  = errors.New("the listener does not answer to this host name: use localhost, an address, or the host of admin.public_url")
+	// errEmbedded is told to nobody but a browser's console.
+	errEmbedded = errors.New("another site's page asks for this; open the address itself")
+	errHost     = errors.New("the listener does not answer to this host name: use localhost, an address, or the host of admin.public_url")
 )
 
 // protect lets in who may. Where there is a token it is asked for; where there
@@ -45,6 +47,9 @@ func (h *handler) protect(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		want, needed := h.backend.AdminToken()
 		switch {
+		case embedded(r):
+			problem(w, http.StatusForbidden, errEmbedded)
+			return
 		case open(r):
 		case !needed && !h.ownHost(r.Host):
 			problem(w, http.StatusMisdirectedRequest, errHost)
@@ -87,6 +92,17 @@ func open(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// embedded says whether a page of another site has the browser make the request
+// on its own, as for an image: even a GET makes us ask Microsoft, or opens a
+// consent. Links to us are followed, and what is no browser does not say.
+func embedded(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return false
+	}
+	return r.Header.Get("Sec-Fetch-Mode") != "navigate" && r.URL.Path != "/healthz" && r.URL.Path != "/readyz"
 }
 
 // ownHost says whether a Host header names this machine in a way that no other

@@ -272,9 +272,17 @@ func TestUnreachable(t *testing.T) {
 	if r, err := f.run(t, "okta", 10); r != nil || err == nil || !strings.Contains(err.Error(), "the directory is not ready") {
 		t.Errorf("%+v, %v", r, err)
 	}
+	p, _ := rehearse.Find("sap")
+	f.refuse = func(w http.ResponseWriter, _ string) bool {
+		w.Header().Set("Location", "http://elsewhere.example/scim/v2")
+		w.WriteHeader(http.StatusPermanentRedirect)
+		return true
+	}
+	if r, err := f.run(t, "okta", 10); r != nil || err == nil || !strings.Contains(err.Error(), `leads to "http://elsewhere.example/scim/v2"`) {
+		t.Errorf("a redirect: %+v, %v", r, err)
+	}
 	server := httptest.NewServer(newFake(1))
 	server.Close()
-	p, _ := rehearse.Find("sap")
 	_, err := rehearse.Run(t.Context(), rehearse.Options{Platform: p, Endpoint: rehearse.Endpoint{URL: server.URL}})
 	if err == nil || !strings.Contains(err.Error(), "asking "+server.URL) {
 		t.Errorf("%v", err)

@@ -39,7 +39,11 @@ type session struct {
 func newSession(ctx context.Context, opts Options) *session {
 	s := &session{
 		ctx: ctx, platform: opts.Platform, endpoint: opts.Endpoint,
-		http:  &http.Client{Transport: opts.Endpoint.Transport, Timeout: patience},
+		http: &http.Client{
+			Transport: opts.Endpoint.Transport, Timeout: patience,
+			// The token is for the endpoint, and not for whoever it names.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 		judge: newJudge(opts.Platform.rules, opts.Limit),
 	}
 	if s.judge.source = opts.Source; s.judge.source == nil {
@@ -112,6 +116,10 @@ func (s *session) open(path string) (*http.Response, error) {
 		return nil, s.unreachable
 	}
 	switch {
+	case res.StatusCode/100 == 3:
+		defer res.Body.Close()
+		s.unreachable = fmt.Errorf("the endpoint answers %s, which leads to %q: platforms do not follow, and the token is not sent there; use the URL that it means", res.Status, res.Header.Get("Location"))
+		return nil, s.unreachable
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden, res.StatusCode == http.StatusServiceUnavailable:
 		defer res.Body.Close()
 		s.unreachable = fmt.Errorf("the endpoint answers %s: %s", res.Status, detailOf(res.Body))
