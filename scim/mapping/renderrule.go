@@ -36,7 +36,8 @@ func (r *renderer) expressed(c *cell, to index) bool {
 	case err != nil:
 		r.out = r.out[:mark]
 		r.problem(c, err.Error())
-	case !gave && c.required:
+	case !gave && (c.required || to == byActive):
+		// Without active somebody who was removed would be served as ever.
 		r.problem(c, "the expression gives nothing")
 	}
 	return gave

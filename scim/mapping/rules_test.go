@@ -266,6 +266,29 @@ func TestRemovedUsersStayInactive(t *testing.T) {
 	}
 }
 
+// TestActiveIsAlwaysThere has a rule that gives nothing, as one over custom
+// security attributes may.
+func TestActiveIsAlwaysThere(t *testing.T) {
+	m := configured(t, set("active", "user.customSecurityAttributes.Hr.Employed"))
+	for name, c := range map[string]struct {
+		in   mapping.Input
+		want bool
+	}{
+		"removed":              {mapping.Input{Inactive: true}, false},
+		"removed, once active": {mapping.Input{Inactive: true, Previous: []byte(`"active":true`)}, false},
+		"never served":         {mapping.Input{}, true},
+		"was active":           {mapping.Input{Previous: []byte(`"active":true`)}, true},
+		"was inactive":         {mapping.Input{Previous: []byte(`"active":false`)}, false},
+		"came back":            {mapping.Input{Previous: []byte(`"active":false`), WasGone: true}, true},
+	} {
+		c.in.Object = []byte(person)
+		body, rec, problems := mapUser(t, m, c.in)
+		if body["active"] != c.want || rec.Active != c.want || len(problems) != 1 {
+			t.Errorf("%s: active is %v, %v, with %v; want %v", name, body["active"], rec.Active, problems, c.want)
+		}
+	}
+}
+
 // TestBadElements leaves out what can't be used of a list.
 func TestBadElements(t *testing.T) {
 	m := configured(t, set("roles", `["a", `+extension+`l, {"value": "b", "color": "red"}, {"value": ["c"]}]`, acme+":tags", `["a", {"b": "c"}]`))
