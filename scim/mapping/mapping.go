@@ -231,6 +231,20 @@ func (m *Mapper) Aside() []string {
 	return aside
 }
 
+// AsideDecides says whether a rule goes by the properties of Aside to say who is
+// active, or by what name somebody is known: until they were read it must not be
+// believed.
+func (m *Mapper) AsideDecides() bool {
+	return slices.ContainsFunc(m.users.rules, func(rule *compiledRule) bool {
+		to := rule.target
+		return to.entry.core && (to.name == "active" || to.name == "userName" || to.name == "externalId") &&
+			slices.ContainsFunc(rule.program.Properties(), func(name string) bool {
+				property, _ := expr.Lookup(expr.User, name)
+				return property.Aside
+			})
+	})
+}
+
 // Permissions lists the application permissions that single properties of the
 // mapping need, beside those for reading users and groups at all.
 func (m *Mapper) Permissions() []string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"scimbridge/scim/mapping"
@@ -28,6 +29,12 @@ const (
 	asideAgain = 10 * time.Minute
 )
 
+// asideMaxAge is for how long the values of an earlier reading decide who is
+// served while they can't be read again. A rule such as one that asks for a
+// sign-in within ninety days would let people go for no other reason than that
+// nobody looks any more, a few each day.
+const asideMaxAge = 24 * time.Hour
+
 // Aside gives the properties of users that have to be read aside, for the
 // mapping or for the scope.
 func Aside(mapper *mapping.Mapper, scope *Scope) []string {
@@ -48,9 +55,24 @@ func isAside(name string) bool {
 	return p.Aside
 }
 
+// asideDecides says whether what is read aside decides who is served, or by what
+// name.
+func (m *Mirror) asideDecides() bool {
+	return m.cfg.Scope.Where != nil && slices.ContainsFunc(m.cfg.Scope.Where.Properties(), isAside) || m.cfg.Mapper.AsideDecides()
+}
+
+// asideKnown says whether all of some properties were read lately.
+func (r *round) asideKnown(names []string) bool {
+	cursor := r.state.Cursors[store.Aside]
+	known := strings.Split(cursor.Link, ",")
+	return cursor.Fingerprint == r.m.cfg.Tenant && since(cursor.At) < asideMaxAge &&
+		!slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(known, name) })
+}
+
 // readAside puts into the round what is read aside, once an hour. It costs
 // nobody anything where that fails: the values of last time stay, and the round
-// goes on.
+// goes on. Where there are none, or old ones, and they decide who is served, the
+// round fails instead, and everybody stays.
 func (r *round) readAside(ctx context.Context) error {
 	names := Aside(r.m.cfg.Mapper, &r.m.cfg.Scope)
 	if len(names) == 0 || len(r.plan.compare) > 0 || !slices.Contains(r.plan.kinds, graph.Users) {
@@ -75,11 +97,18 @@ func (r *round) readAside(ctx context.Context) error {
 		return ctx.Err()
 	case stored != nil:
 		return fmt.Errorf("storing what was read aside: %w", stored)
+	case err != nil && r.m.asideDecides() && !r.asideKnown(names):
+		return fmt.Errorf("reading %s, by which it is decided who is served: %w", strings.Join(names, " and "), err)
 	case err != nil:
 		r.m.log.Warn("properties could not be read aside; those of last time stay", "properties", names, "err", err)
 		r.report.Aside = err
+	default:
+		cursor := store.Cursor{Link: strings.Join(names, ","), Fingerprint: r.m.cfg.Tenant, At: r.now}
+		if err := r.tx.SetCursor(store.Aside, cursor); err != nil {
+			return fmt.Errorf("storing what was read aside: %w", err)
+		}
 	}
-	r.m.aside.Store(&asideState{time.Now(), r.report.Aside})
+	r.aside = &asideState{time.Now(), r.report.Aside}
 	return nil
 }
 

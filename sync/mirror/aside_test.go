@@ -118,3 +118,40 @@ func TestNothingIsPublishedBeforeAReadingAside(t *testing.T) {
 	w.refresh(mirror.Options{}, mirror.Unchanged)
 	w.counts(12, 12, 1)
 }
+
+// Who is active is not decided by what was never read, or not for long.
+func TestWhatDecidesWhoIsServedHasToBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant, users, _ := company(40)
+		for _, id := range users {
+			tenant.SetUser(map[string]any{"id": id, "jobTitle": "stays"})
+		}
+		// The guard would let her go.
+		tenant.SetUser(map[string]any{"id": users[1], "jobTitle": "", "signInActivity": signIn(time.Now().Format("2006-01-02"))})
+		w := newWorld(t, tenant, nil)
+		w.round()
+		w.configure(mapped(t, "active", `user.jobTitle == "stays" || user.signInActivity.lastSignInDateTime > today - duration("2160h")`))
+		if report := w.refresh(mirror.Options{}, mirror.Failed); !strings.Contains(report.Err.Error(), "AuditLog.Read.All") {
+			t.Errorf("the round fails with %v", report.Err)
+		}
+		w.counts(40, 40, 1)
+		w.restart()
+		if report, err := w.mirror.Publish(t.Context()); err != nil || report.Outcome != mirror.Unchanged {
+			t.Fatalf("%v, %v", report.Outcome, err)
+		}
+		granted := newClient(t, tenant, w.cfg.Mapper, "AuditLog.Read.All")
+		w.configure(func(c *mirror.Config) { c.Graph = granted })
+		w.refresh(mirror.Options{}, mirror.Unchanged)
+		w.counts(40, 40, 1)
+		denied := newClient(t, tenant, w.cfg.Mapper)
+		w.configure(func(c *mirror.Config) { c.Graph = denied })
+		time.Sleep(12 * time.Hour)
+		if report := w.refresh(mirror.Options{}, mirror.Unchanged); report.Aside == nil {
+			t.Error("the report tells nothing")
+		}
+		// In time she would go, and has signed in since for all we know.
+		time.Sleep(100 * 24 * time.Hour)
+		w.refresh(mirror.Options{}, mirror.Failed)
+		w.counts(40, 40, 1)
+	})
+}

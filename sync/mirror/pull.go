@@ -220,6 +220,9 @@ func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, repor
 	if err := r.commit(); err != nil {
 		return nil, err
 	}
+	if r.aside != nil {
+		m.aside.Store(r.aside)
+	}
 	m.pulled.Store(true)
 	return r, nil
 }

@@ -32,6 +32,7 @@ type round struct {
 	// comes twice, first in an older form, is in the end what it was.
 	before map[string]string
 	links  map[graph.Kind]string
+	aside  *asideState // of a reading aside; nil: there was none
 }
 
 func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report) *round {

@@ -200,7 +200,7 @@ func (r *round) SetCursor(kind Kind, cursor Cursor) (err error) {
 	if err := r.enter(); err != nil {
 		return err
 	}
-	if _, err := kindCode(kind); err != nil && kind != Assignment {
+	if _, err := kindCode(kind); err != nil && kind != Assignment && kind != Aside {
 		return err
 	}
 	r.cursors[kind] = cursor

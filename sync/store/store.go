@@ -36,9 +36,12 @@ const (
 	Group Kind = "group"
 )
 
-// Assignment is no kind of object: only a [Cursor] is kept for it, by which a
-// caller that reads a list whole remembers what it asked for, and when.
-const Assignment Kind = "assignment"
+// Assignment and Aside are no kinds of object: only a [Cursor] is kept for them,
+// by which a caller that reads a list whole remembers what it asked for, and when.
+const (
+	Assignment Kind = "assignment"
+	Aside      Kind = "aside"
+)
 
 // Errors on which a caller decides.
 var (
