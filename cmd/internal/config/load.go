@@ -79,9 +79,7 @@ func LoadBytes(path string, data []byte, lookup func(string) (string, bool)) (*C
 		return nil, l.faults
 	}
 	l.warnings.Sort()
-	l.cfg.File, l.cfg.Warnings = path, l.warnings
-	l.cfg.inputs, l.cfg.places, l.cfg.texts = l.inputs, l.places, l.texts
-	l.cfg.lines = strings.Split(string(bytes.TrimPrefix(data, []byte("\uFEFF"))), "\n")
+	l.cfg.Warnings, l.cfg.inputs = l.warnings, l.inputs
 	return l.cfg, nil
 }
 
@@ -100,6 +98,8 @@ func newLoader(path string, data []byte, lookup func(string) (string, bool)) *lo
 		inputs: []Input{{Path: path, Sum: sha256.Sum256(data)}},
 	}
 	l.cfg.setDefaults()
+	l.cfg.File, l.cfg.places, l.cfg.texts = path, l.places, l.texts
+	l.cfg.lines = strings.Split(string(bytes.TrimPrefix(data, []byte("\uFEFF"))), "\n")
 	return l
 }
 
@@ -182,10 +182,7 @@ func (l *loader) warn(path, what, mend string) {
 	l.warnings = append(l.warnings, l.at(path, what, mend))
 }
 
-func (l *loader) at(path, what, mend string) Fault {
-	p := nearest(l.places, path)
-	return Fault{File: l.file, Line: p.line, Column: p.column, Path: path, Message: what, Mend: mend}
-}
+func (l *loader) at(path, what, mend string) Fault { return l.cfg.Fault(path, what, mend) }
 
 // given reports whether the file has the setting, rightly or wrongly.
 func (l *loader) given(path string) bool {

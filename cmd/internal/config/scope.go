@@ -105,7 +105,8 @@ func checkDistinct[T ~string](l *loader, path string, list []T) {
 	}
 }
 
-// checkWhere checks the types of a condition.
+// checkWhere checks the types of a condition, and tells of all that is wrong with
+// it, each with its place.
 func (l *loader) checkWhere(path string, kind expr.Kind, where Expression) {
 	if where == "" || l.isBroken(path) {
 		return
@@ -117,7 +118,7 @@ func (l *loader) checkWhere(path string, kind expr.Kind, where Expression) {
 	var faults expr.Errors
 	if errors.As(err, &faults) {
 		for _, f := range faults {
-			l.fault(path, fmt.Sprintf("line %d, column %d of the expression: %s", f.Line, f.Column, f.Message), f.Mend)
+			l.faults = append(l.faults, l.cfg.FaultWithin(path, f.Line, f.Column, f.Message, f.Mend))
 		}
 	} else if err != nil {
 		l.fault(path, err.Error(), "rewrite the expression")
