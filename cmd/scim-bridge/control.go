@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"os/user"
@@ -101,7 +100,7 @@ func (p *program) printStatus(st *admin.Status) error {
 		for _, m := range s.Mapping {
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("MAPPING"), m)
 		}
-		if out := leftOut(&s); out != "" {
+		if out := s.LeftOut(); out != "" {
 			fmt.Fprintf(p.stdout, "\n%s: left out by the scope: %s\n  why somebody is, or is not: scim-bridge explain NAME\n", s.Name, out)
 		}
 		if s.ProgressRate > 0 {
@@ -125,21 +124,6 @@ func hides(n int) string {
 		return " hides"
 	}
 	return " hide"
-}
-
-// leftOut says how many are in the tenant and not in the scope, and by which
-// rules.
-func leftOut(s *admin.SourceStatus) string {
-	var parts []string
-	for _, kind := range []struct {
-		noun string
-		out  map[string]int
-	}{{"user", s.LeftOutUsers}, {"group", s.LeftOutGroups}} {
-		for _, rule := range slices.Sorted(maps.Keys(kind.out)) {
-			parts = append(parts, count(kind.out[rule], kind.noun)+" by "+rule)
-		}
-	}
-	return strings.Join(parts, ", ")
 }
 
 // nextTry words when a source that fails is tried again.

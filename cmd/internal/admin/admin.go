@@ -15,7 +15,9 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -272,6 +274,25 @@ type SourceStatus struct {
 	HeldSince time.Time `json:"heldSince,omitzero"`
 	Held      string    `json:"held,omitempty"` // why
 	Frozen    time.Time `json:"frozen,omitzero"`
+}
+
+// LeftOut says how many are in the tenant and not in the scope, and by which
+// rules: "9 users by users.where, 1 group by groups.exclude". Empty: nobody.
+func (s *SourceStatus) LeftOut() string {
+	var parts []string
+	for _, kind := range []struct {
+		noun string
+		out  map[string]int
+	}{{"user", s.LeftOutUsers}, {"group", s.LeftOutGroups}} {
+		for _, rule := range slices.Sorted(maps.Keys(kind.out)) {
+			noun := kind.noun
+			if kind.out[rule] != 1 {
+				noun += "s"
+			}
+			parts = append(parts, thousands(kind.out[rule])+" "+noun+" by "+rule)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // A MappingProblem is a rule of the mapping that fails for some of those who are
