@@ -32,7 +32,7 @@ type Hidden struct {
 // the start and whenever groups changed. m.pulling is held.
 func (m *Mirror) lookForHidden(ctx context.Context, report *Report) {
 	changed := report.FullGroups || report.Groups != (store.Tally{})
-	if !m.cfg.Scope.Groups || m.lookedForHidden && !changed {
+	if !m.cfg.Scope.ReadsGroups() || m.lookedForHidden && !changed {
 		return
 	}
 	hidden, err := m.hidden(ctx)
@@ -51,7 +51,8 @@ func (m *Mirror) lookForHidden(ctx context.Context, report *Report) {
 	}
 }
 
-// hidden gives the groups whose members are hidden from us.
+// hidden gives the groups whose members are hidden from us: of those that are
+// served, and of those that the scope goes by.
 func (m *Mirror) hidden(ctx context.Context) (h Hidden, err error) {
 	asks, ok := m.cfg.Graph.(interface {
 		Claims(context.Context) (graph.Claims, error)
@@ -73,6 +74,9 @@ func (m *Mirror) hidden(ctx context.Context) (h Hidden, err error) {
 			return h, err
 		}
 		if obj.Removed != nil || !bytes.Contains(obj.Properties, []byte(`"HiddenMembership"`)) {
+			continue
+		}
+		if !m.cfg.Scope.Groups && !slices.Contains(m.cfg.Scope.MemberOf, obj.ID) {
 			continue
 		}
 		var group struct{ DisplayName, Visibility any }

@@ -23,7 +23,7 @@ func (s *granting) Claims(context.Context) (graph.Claims, error) {
 
 // Groups that hide their members from us are named, as long as they do.
 func TestHiddenMembershipIsTold(t *testing.T) {
-	tenant, users, _ := company(5)
+	tenant, users, all := company(5)
 	quiet := tenant.SetGroup(map[string]any{"displayName": "Quiet", "visibility": "HiddenMembership", "groupTypes": []string{"Unified"}})
 	tenant.AddMember(quiet, users...)
 	tenant.SetGroup(map[string]any{"displayName": `About "HiddenMembership"`, "visibility": "Private", "groupTypes": []string{"Unified"}})
@@ -53,7 +53,17 @@ func TestHiddenMembershipIsTold(t *testing.T) {
 	})
 	w.refresh(mirror.Options{}, mirror.Unchanged)
 	told("where it was granted")
-	w.configure(func(cfg *mirror.Config) { cfg.Graph = w.client })
+	// Where groups are not served, what counts are those that people are chosen by.
+	other := tenant.SetGroup(map[string]any{"displayName": "Other", "visibility": "HiddenMembership", "groupTypes": []string{"Unified"}})
+	w.configure(func(cfg *mirror.Config) {
+		cfg.Graph = w.client
+		cfg.Scope.Groups, cfg.Scope.MemberOf = false, []string{all, quiet}
+	})
+	w.refresh(mirror.Options{}, mirror.Held) // the groups would go
+	told("where it is a group that people are chosen by", "Silent")
+	tenant.PurgeGroup(other)
+	w.configure(func(cfg *mirror.Config) { cfg.Scope.Groups, cfg.Scope.MemberOf = true, nil })
+	w.refresh(mirror.Options{}, mirror.Unchanged)
 	tenant.RemoveGroup(quiet)
 	w.round()
 	told("removed")

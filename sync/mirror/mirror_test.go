@@ -88,6 +88,25 @@ func TestRemovedUsersTurnInactiveAndComeBack(t *testing.T) {
 	})
 }
 
+// One who went is kept no longer than she is to be, even if a rule counts days.
+func TestRemovedUsersGoThoughARuleCountsDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant, users, _ := company(20)
+		w := newWorld(t, tenant, mapped(t, "title", `formatDate(today, "yyyy-MM-dd")`))
+		w.configure(func(cfg *mirror.Config) { cfg.Scope.KeepRemoved = 72 * time.Hour })
+		w.round()
+		tenant.RemoveUser(users[3])
+		for range 3 {
+			w.round()
+			w.counts(20, 19, 1)
+			time.Sleep(24 * time.Hour)
+		}
+		time.Sleep(time.Hour)
+		w.round()
+		w.counts(19, 19, 1)
+	})
+}
+
 func TestARestoredUserHasTheManagerThatSheComesWith(t *testing.T) {
 	tenant, users, _ := company(5)
 	tenant.SetManager(users[1], users[0])

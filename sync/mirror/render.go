@@ -189,6 +189,11 @@ func (r *renderer) input(obj *store.Object, before directory.Resource, known, in
 	if known {
 		in.Previous, in.WasGone = before.Head(), before.Detached()
 	}
+	if inactive && in.WasGone {
+		// For her the days have ended: by a rule that counts them she would
+		// change each day, and never be kept long enough.
+		in.Now = before.LastModified()
+	}
 	return in
 }
 
