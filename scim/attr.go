@@ -68,6 +68,9 @@ type attribute struct {
 	multiValued bool
 	returned    returned
 	subs        []*attribute
+
+	steps   []string // the names from the resource to it, see stepsTo
+	lowPath string   // its path in lower case
 }
 
 // sub finds a sub-attribute by name, in any case.
@@ -209,6 +212,7 @@ func (ta *typeAttributes) add(s schema.Schema, core bool) {
 		ta.core = s.ID
 	} else {
 		parent = &attribute{name: s.ID, schema: s.ID, extension: true, kind: kindComplex}
+		parent.settle()
 		ta.extensions[lowerName(s.ID)] = parent
 		ta.addTop(parent)
 	}
@@ -239,10 +243,16 @@ func newAttribute(def schema.CoreAttribute, urn string, parent *attribute) *attr
 		multiValued: def.MultiValued(),
 		returned:    returneds[def.Returned()],
 	}
+	a.settle()
 	for _, d := range def.SubAttributes() {
 		a.subs = append(a.subs, newAttribute(d, urn, a))
 	}
 	return a
+}
+
+// settle works out what follows from the attribute's name and parent.
+func (a *attribute) settle() {
+	a.steps, a.lowPath = stepsTo(a, nil), strings.ToLower(a.path())
 }
 
 // addCommon adds the common attributes that the core schema does not define,

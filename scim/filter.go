@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 
 	"scimbridge/scim/directory"
 )
@@ -22,8 +21,6 @@ import (
 type filter struct {
 	text  string
 	types [directory.NumTypes]*typeFilter // nil for types not queried
-
-	subjects sync.Pool // of *subject
 }
 
 // A typeFilter is a filter for resources of one type.
@@ -39,7 +36,7 @@ func (a *attributes) compileFilter(types []directory.Type, text string) (*filter
 	if fault != nil {
 		return nil, fault.scimError(text)
 	}
-	f := &filter{text: string(e.appendKey(nil))}
+	f := &filter{text: string(e.appendKey(make([]byte, 0, len(text)+len("()"))))}
 	for _, t := range types {
 		c := compiler{all: a, types: types, of: a.types[t]}
 		root := c.compile(e)
@@ -163,7 +160,7 @@ func leafOf(attr *attribute) *attribute {
 // leaf makes the predicate that applies a test to the values of an attribute
 // of the resource.
 func (c *compiler) leaf(attr *attribute, t *test) predicate {
-	steps := stepsTo(attr, nil)
+	steps := attr.steps
 	switch attr.place {
 	case inLinks:
 		l := &linksTest{steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
@@ -174,7 +171,7 @@ func (c *compiler) leaf(attr *attribute, t *test) predicate {
 	case inMeta:
 		return c.metaLeaf(attr, steps, t)
 	}
-	return &valueTest{from: c.slot(steps[0]), steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
+	return &valueTest{from: c.slot(steps), steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
 }
 
 // metaLeaf is leaf for meta and its sub-attributes. The resource type is known
@@ -191,14 +188,19 @@ func (c *compiler) metaLeaf(attr *attribute, steps []string, t *test) predicate 
 	return &valueTest{from: fromMeta, steps: steps[1:], test: t}
 }
 
-// slot gives the place in a subject's values of a top-level attribute.
-func (c *compiler) slot(name string) int {
+// slot gives the place in a subject's values of the top-level attribute that
+// steps from the resource begin with.
+func (c *compiler) slot(steps []string) int {
+	if len(c.slots) == 0 {
+		c.slots = steps[:1:1]
+		return 0
+	}
 	for i, s := range c.slots {
-		if s == name {
+		if s == steps[0] {
 			return i
 		}
 	}
-	c.slots = append(c.slots, name)
+	c.slots = append(c.slots, steps[0])
 	return len(c.slots) - 1
 }
 
@@ -227,14 +229,14 @@ func (c *compiler) valuePath(e *valuePath) predicate {
 	if e.sub != nil {
 		inner = allOf([]predicate{inner, c.comparisonIn(attr, e.sub)})
 	}
-	steps := stepsTo(attr, nil)
+	steps := attr.steps
 	switch attr.place {
 	case inLinks:
 		return newLinkedElement(inner)
 	case inMeta:
 		return &elementTest{from: fromMeta, steps: steps[1:], filter: inner}
 	}
-	return &elementTest{from: c.slot(steps[0]), steps: steps[1:], filter: inner}
+	return &elementTest{from: c.slot(steps), steps: steps[1:], filter: inner}
 }
 
 // compileIn compiles an expression whose names are sub-attributes of attr.

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"scimbridge/scim/directory"
@@ -26,17 +27,16 @@ func (f *filter) match(r directory.Resource) bool {
 	return ok
 }
 
+// subjects are kept for all filters together: most filters are used once.
+var subjects = sync.Pool{New: func() any { return new(subject) }}
+
 // subject gives a subject to try resources with, release takes it back.
-func (f *filter) subject() *subject {
-	if s, ok := f.subjects.Get().(*subject); ok {
-		return s
-	}
-	return new(subject)
-}
+func (f *filter) subject() *subject { return subjects.Get().(*subject) }
 
 func (f *filter) release(s *subject) {
+	clear(s.values)
 	*s = subject{values: s.values}
-	f.subjects.Put(s)
+	subjects.Put(s)
 }
 
 func (f *filter) matches(s *subject, r directory.Resource) bool {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"scimbridge/scim/directory"
@@ -42,7 +41,7 @@ func indexed(t directory.Type, attr *attribute, of *test) *lookupPlan {
 	if of.op != opEqual || attr.kind != kindString && attr.kind != kindReference || of.literal == "" || attr.top().extension {
 		return nil
 	}
-	switch path := strings.ToLower(attr.path()); {
+	switch path := attr.lowPath; {
 	case path == "id":
 		return &lookupPlan{how: byID, key: of.literal}
 	case path == "username" && t == directory.User:

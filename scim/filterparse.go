@@ -198,15 +198,19 @@ func (p *filterParser) wordEnd() int {
 
 // word eats a word after blanks; what says in a fault what should stand here.
 func (p *filterParser) word(what string) word {
-	p.blanks()
-	end := p.wordEnd()
-	if end == p.pos {
+	w, ok := p.next()
+	if !ok {
 		p.expected(what)
-		return word{pos: p.pos}
 	}
-	w := word{p.src[p.pos:end], p.pos}
-	p.pos = end
 	return w
+}
+
+// next eats a word after blanks; false where there is none.
+func (p *filterParser) next() (word, bool) {
+	p.blanks()
+	w := word{p.src[p.pos:p.wordEnd()], p.pos}
+	p.pos += len(w.text)
+	return w, w.text != ""
 }
 
 // keyword eats the given word, in any case, if it comes next.
@@ -222,24 +226,26 @@ func (p *filterParser) keyword(k string) bool {
 
 // or parses parts joined by "or", which binds weakest.
 func (p *filterParser) or(depth int) expression {
-	parts := []expression{p.and(depth)}
+	first := p.and(depth)
+	if !p.keyword("or") {
+		return first
+	}
+	parts := []expression{first, p.and(depth)}
 	for p.keyword("or") {
 		parts = append(parts, p.and(depth))
-	}
-	if len(parts) == 1 {
-		return parts[0]
 	}
 	return &disjunction{parts}
 }
 
 // and parses parts joined by "and".
 func (p *filterParser) and(depth int) expression {
-	parts := []expression{p.part(depth)}
+	first := p.part(depth)
+	if !p.keyword("and") {
+		return first
+	}
+	parts := []expression{first, p.part(depth)}
 	for p.keyword("and") {
 		parts = append(parts, p.part(depth))
-	}
-	if len(parts) == 1 {
-		return parts[0]
 	}
 	return &conjunction{parts}
 }
@@ -296,7 +302,10 @@ func (p *filterParser) comparison(path word) *comparison {
 		p.fail(path.pos, "more than %d comparisons", maxFilterTerms)
 	}
 	c := &comparison{path: path}
-	w := p.word("an operator after " + quote(path.text))
+	w, ok := p.next()
+	if !ok {
+		p.expected("an operator after " + quote(path.text))
+	}
 	c.op, c.opPos = operator(strings.ToLower(w.text)), w.pos
 	switch c.op {
 	case opPresent:
@@ -346,12 +355,27 @@ func (p *filterParser) text() literal {
 	}
 	p.pos = end + 1
 	l := literal{word: word{p.src[start:p.pos], start}}
+	if inside := l.text[1 : len(l.text)-1]; verbatim(inside) {
+		l.value = inside
+		return l
+	}
 	var s string
 	if err := json.Unmarshal([]byte(l.text), &s); err != nil {
 		p.fail(start, "%s is no JSON string: wrong escape or control character", quote(l.text))
 	}
 	l.value = s
 	return l
+}
+
+// verbatim says whether the inside of a JSON string, which is UTF-8 without a
+// quote, is the string itself: it has no escapes and no control characters.
+func verbatim(inside string) bool {
+	for i := range len(inside) {
+		if c := inside[i]; c < ' ' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // The canonical texts.
@@ -381,8 +405,22 @@ func (e *comparison) appendKey(dst []byte) []byte {
 	if e.op == opPresent {
 		return dst
 	}
+	if s, ok := e.value.value.(string); ok && plain(s) {
+		return append(append(append(dst, ` "`...), s...), '"')
+	}
 	value, _ := json.Marshal(e.value.value) // what was parsed from JSON can be written as JSON
 	return append(append(dst, ' '), value...)
+}
+
+// plain says whether json.Marshal puts the string between quotes as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ' || c >= utf8.RuneSelf, c == '"', c == '\\', c == '<', c == '>', c == '&':
+			return false
+		}
+	}
+	return true
 }
 
 func (e *valuePath) appendKey(dst []byte) []byte {

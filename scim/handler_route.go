@@ -62,6 +62,7 @@ func (h *Handler) table() map[string]route {
 // decode splits a path that begins with a slash, or is empty, into its decoded
 // segments.
 func decode(path string) (segments []string, ok bool) {
+	segments = make([]string, 0, 2)
 	for raw := range strings.SplitSeq(path, "/") {
 		if raw == "" {
 			continue

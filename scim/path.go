@@ -12,6 +12,9 @@ import (
 // attribute of an extension may be named without its URN where only one
 // extension has it and the core schema has none of that name.
 func (ta *typeAttributes) find(path string) (*attribute, string) {
+	if a := ta.simple(path); a != nil {
+		return a, ""
+	}
 	found, fault := ta.findAll(path)
 	switch len(found) {
 	case 0:
@@ -24,6 +27,29 @@ func (ta *typeAttributes) find(path string) (*attribute, string) {
 		urns[i] = a.path()
 	}
 	return nil, quote(path) + " may be " + strings.Join(urns, " or ") + "; name it in full"
+}
+
+// simple finds an attribute of the core schema by its name alone, as most
+// filters name one, without a copy of the name; it gives nil for other paths.
+func (ta *typeAttributes) simple(path string) *attribute {
+	var low [32]byte
+	if len(path) > len(low) {
+		return nil
+	}
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case c == '.' || c == ':':
+			return nil
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		low[i] = c
+	}
+	if ta.extensions[string(low[:len(path)])] != nil {
+		return nil
+	}
+	return ta.named[string(low[:len(path)])]
 }
 
 // findAll is find, but gives all attributes where extensions share a name.
