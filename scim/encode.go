@@ -140,7 +140,7 @@ func (x *exchange) send(b *body) {
 		x.sendCompressed(b, c, size)
 		return
 	}
-	header.Set("Content-Length", strconv.FormatInt(size, 10))
+	header["Content-Length"] = x.field(2, strconv.FormatInt(size, 10))
 	x.begin(http.StatusOK)
 	if x.r.Method != http.MethodHead {
 		b.writeTo(x.write)

@@ -92,10 +92,10 @@ func aborted(fault any) bool {
 // access logs the request: what was asked by whom, never a token, and at Info
 // no personal data (ids and filter values are at Debug).
 func (h *Handler) access(x *exchange) {
-	ctx := context.WithoutCancel(x.r.Context())
-	if !h.cfg.Log.Enabled(ctx, slog.LevelInfo) {
+	if !h.cfg.Log.Enabled(x.r.Context(), slog.LevelInfo) {
 		return
 	}
+	ctx := context.WithoutCancel(x.r.Context())
 	attrs := []slog.Attr{
 		slog.String("client", x.clientName()),
 		slog.String("method", x.r.Method),
@@ -141,6 +141,14 @@ type exchange struct {
 	detail string
 	why    error // the credentials were not good, where there is more to say
 	err    error // writing the answer failed
+
+	fields [4]string // behind values of the header
+}
+
+// field makes the i-th of the header's values without an allocation.
+func (x *exchange) field(i int, value string) []string {
+	x.fields[i] = value
+	return x.fields[i : i+1 : i+1]
 }
 
 // url is for logs. To the token endpoint clients may send secrets by mistake.
@@ -215,8 +223,7 @@ func (h *Handler) find(escaped string) (route, []string, bool) {
 	if !ok {
 		return route{name: "?"}, nil, false
 	}
-	name, used := pattern(segments)
-	rt, ok := h.routes[name]
+	rt, used, ok := h.route(segments)
 	if !ok {
 		return route{name: "?"}, nil, false
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"scimbridge/scim/directory"
 )
@@ -76,20 +77,37 @@ func decode(path string) (segments []string, ok bool) {
 	return segments, true
 }
 
-// pattern gives the key of the route that the segments ask for, and how many
-// of them are its fixed part.
-func pattern(segments []string) (name string, fixed int) {
-	if len(segments) == 0 {
-		return "/", 0
+// route gives the route that the segments ask for, and how many of them are its
+// fixed part.
+func (h *Handler) route(segments []string) (rt route, fixed int, found bool) {
+	var pattern [64]byte
+	key := append(pattern[:0], '/')
+	if len(segments) > 0 {
+		fixed, key = 1, appendLower(key, segments[0])
 	}
-	first := "/" + strings.ToLower(segments[0])
 	switch {
-	case len(segments) == 1:
-		return first, 1
+	case len(segments) > 2, fixed == 1 && strings.Contains(segments[0], "/"):
+		return route{}, 0, false
 	case len(segments) == 2 && strings.EqualFold(segments[1], ".search"):
-		return first + "/.search", 2
+		fixed, key = 2, append(key, "/.search"...)
 	case len(segments) == 2:
-		return first + "/{id}", 1
+		key = append(key, "/{id}"...)
 	}
-	return "", len(segments)
+	rt, found = h.routes[string(key)]
+	return rt, fixed, found
+}
+
+// appendLower appends strings.ToLower(s) to dst.
+func appendLower(dst []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			return append(dst, strings.ToLower(s[i:])...)
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }

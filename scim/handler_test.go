@@ -57,6 +57,7 @@ func TestRoutes(t *testing.T) {
 		{"me", "GET", "/scim/v2/Me", 501, ""},
 		{"changing me", "PATCH", "/scim/v2/Me", 501, ""},
 		{"bulk", "POST", "/scim/v2/Bulk", 501, ""},
+		{"an endpoint with a slash in its name", "GET", "/scim/v2/Users%2F%7Bid%7D", 404, ""},
 		{"an unknown endpoint", "GET", "/scim/v2/Devices", 404, ""},
 		{"below a resource", "GET", "/scim/v2/Users/u1/emails", 404, ""},
 		{"another version", "GET", "/scim/v1/Users", 404, ""},

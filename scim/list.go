@@ -30,8 +30,7 @@ type plan struct {
 	order      *order      // nil: list order
 	projection *projection // nil: resources as they are
 
-	key   string   // canonical text of all of it
-	bound [16]byte // of client and key
+	bound [16]byte // of the client and the canonical text of all of it
 }
 
 // list answers a query by GET (RFC 7644 §3.4.2).
@@ -81,9 +80,9 @@ func (h *Handler) query(x *exchange, name string, types []directory.Type) *scimE
 	x.items = p.items
 	if x.r.Method != http.MethodPost {
 		header := x.w.Header()
-		header.Set("Last-Modified", httpTime(p.view.LastModified()))
+		header["Last-Modified"] = x.field(0, httpTime(p.view.LastModified()))
 		if !x.params.hasCursor {
-			header.Set("ETag", p.tag(pl))
+			header["Etag"] = x.field(1, p.tag(pl))
 		}
 		if x.notModified() {
 			return nil
@@ -95,8 +94,10 @@ func (h *Handler) query(x *exchange, name string, types []directory.Type) *scimE
 
 // plan compiles a query.
 func (h *Handler) plan(c *client, name string, types []directory.Type, p *params) (pl plan, err *scimError) {
-	pl = plan{name: name, types: types, key: name}
-	part := func(name, text string) { pl.key += "\n" + name + strconv.Quote(text) }
+	pl = plan{name: name, types: types}
+	key := append(make([]byte, 0, 256), c.scope[:]...)
+	key = append(key, name...)
+	part := func(name, text string) { key = strconv.AppendQuote(append(append(key, '\n'), name...), text) }
 	if p.filter != "" {
 		if pl.filter, err = h.attrs.compileFilter(types, p.filter); err != nil {
 			return pl, err
@@ -117,7 +118,7 @@ func (h *Handler) plan(c *client, name string, types []directory.Type, p *params
 	if pl.projection != nil {
 		part("attributes", pl.projection.key())
 	}
-	pl.bound = bind(c, pl.key)
+	pl.bound = bind(key)
 	return pl, nil
 }
 
@@ -163,7 +164,7 @@ func (h *Handler) pageSize(p *params) int {
 
 // run finds what the plan asks for in a view.
 func (pl plan) run(ctx context.Context, v *directory.View) (result, *scimError) {
-	if pl.filter != nil || pl.order != nil {
+	if pl.order != nil { // a filter alone looks at the clock itself
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, queryTime)
 		defer cancel()
@@ -178,9 +179,10 @@ func (pl plan) run(ctx context.Context, v *directory.View) (result, *scimError) 
 // find looks for the plan's resources: type by type, or sorted together.
 func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
 	var subsets [directory.NumTypes][]int
+	until := time.Now().Add(queryTime)
 	for _, t := range pl.types {
 		var err error
-		if subsets[t], err = pl.matching(ctx, v, t); err != nil {
+		if subsets[t], err = pl.matching(ctx, v, t, until); err != nil {
 			return nil, err
 		}
 	}
@@ -203,12 +205,12 @@ func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
 }
 
 // matching gives the positions of the resources of one type that the filter
-// holds for, in list order; nil for all of them.
-func (pl plan) matching(ctx context.Context, v *directory.View, t directory.Type) ([]int, error) {
+// holds for, in list order; nil for all of them. It looks until the given time.
+func (pl plan) matching(ctx context.Context, v *directory.View, t directory.Type, until time.Time) ([]int, error) {
 	if pl.filter == nil {
 		return nil, nil
 	}
-	positions, err := pl.filter.scan(ctx, v, t, queryTime)
+	positions, err := pl.filter.scan(ctx, v, t, max(time.Until(until), 1))
 	if positions == nil {
 		positions = []int{} // nil would mean all
 	}
@@ -382,9 +384,9 @@ func (h *Handler) get(t directory.Type) answer {
 		}
 		x.items = 1
 		header := x.w.Header()
-		header.Set("ETag", r.Version())
-		header.Set("Last-Modified", httpTime(r.LastModified()))
-		header.Set("Content-Location", h.location(r))
+		header["Etag"] = x.field(1, r.Version())
+		header["Last-Modified"] = x.field(0, httpTime(r.LastModified()))
+		header["Content-Location"] = x.field(3, h.location(r))
 		if x.notModified() {
 			return nil
 		}

@@ -114,12 +114,13 @@ func newPage(p pin, start, size int) page {
 // the view, by the generations of its sources and, should these have been
 // counted anew, by its time; what the client sees and asks; and the range.
 func (p *page) tag(pl plan) string {
-	b := append(make([]byte, 0, 256), p.view.ID()...)
+	b := p.view.AppendID(make([]byte, 0, 256))
 	for _, n := range [...]int64{p.view.LastModified().UnixMilli(), int64(p.start), int64(p.size), int64(p.total)} {
 		b = strconv.AppendInt(append(b, '\n'), n, 10)
 	}
 	sum := sha256.Sum256(append(append(b, '\n'), pl.bound[:]...))
-	return `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	b = base64.RawURLEncoding.AppendEncode(append(b[:0], `W/"`...), sum[:12])
+	return string(append(b, '"'))
 }
 
 // appendHead appends the list's envelope up to and with the bracket that opens

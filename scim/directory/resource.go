@@ -3,7 +3,6 @@ package directory
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"runtime"
 	"slices"
@@ -51,7 +50,14 @@ func (r Resource) LastModified() time.Time { return time.UnixMilli(r.rec.modifie
 
 // Version is meta.version: a weak entity tag, `W/"…"`, of the resource's
 // content.
-func (r Resource) Version() string { return fmt.Sprintf(`W/"%016x"`, r.rec.hash) }
+func (r Resource) Version() string {
+	const digits = "0123456789abcdef"
+	b := [20]byte([]byte(`W/"0000000000000000"`))
+	for i, h := len(b)-2, r.rec.hash; h != 0; i, h = i-1, h>>4 {
+		b[i] = digits[h&0xf]
+	}
+	return string(b[:])
+}
 
 // Head is the JSON of the resource's attributes without braces and without
 // groups, members and meta: the mapping's [Record.Body]. The first attribute is

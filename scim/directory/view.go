@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 )
 
@@ -63,15 +63,18 @@ func (v *View) Snapshots() []*Snapshot {
 // ID names the view's snapshots, source by source with their generations, so
 // that the same view can be had again later ([Library.ByID]). Two views with
 // one ID hold the same resources with the same bytes.
-func (v *View) ID() string {
-	var b strings.Builder
+func (v *View) ID() string { return string(v.AppendID(nil)) }
+
+// AppendID appends the view's ID to dst.
+func (v *View) AppendID(dst []byte) []byte {
 	for i, p := range v.parts {
 		if i > 0 {
-			b.WriteByte('+')
+			dst = append(dst, '+')
 		}
-		fmt.Fprintf(&b, "%s.%d", p.snap.source, p.snap.generation)
+		dst = append(append(dst, p.snap.source...), '.')
+		dst = strconv.AppendUint(dst, p.snap.generation, 10)
 	}
-	return b.String()
+	return dst
 }
 
 // Len is the number of resources of a type.
