@@ -45,7 +45,7 @@ Where consent is there already nothing is asked, unless --again says so.`,
 	p.configFlag(cmd)
 	sourceFlag(cmd, &o.source)
 	cmd.Flags().BoolVar(&o.handOff, "hand-off", false, "print what to send to an administrator elsewhere")
-	cmd.Flags().StringVar(&o.answer, "answer", "", "take the `ADDRESS` at which the administrator's browser ended, and wait for the verdict (- reads it from stdin)")
+	cmd.Flags().StringVar(&o.answer, "answer", "", "take the `ADDRESS` where the browser ended (-: stdin)")
 	cmd.Flags().BoolVar(&o.again, "again", false, "ask even where consent is there already")
 	cmd.Flags().BoolVar(&o.noBrowser, "no-browser", false, "do not open a browser")
 	return cmd

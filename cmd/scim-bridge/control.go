@@ -88,7 +88,7 @@ func (p *program) printStatus(st *admin.Status) error {
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, s.Error)
 		}
 		if s.HiddenGroups > 0 {
-			fmt.Fprintf(p.stdout, "\n%s: %s their members and are served without any: %s\n  grant the application permission Member.Read.Hidden to see them\n",
+			fmt.Fprintf(p.stdout, "\n%s: %s served without any: %s\n  grant the application permission Member.Read.Hidden to see them\n",
 				s.Name, count(s.HiddenGroups, "group")+hides(s.HiddenGroups), strings.Join(s.HiddenNames, ", "))
 		}
 		if s.Waiting != "" {
@@ -121,9 +121,9 @@ func (p *program) printStatus(st *admin.Status) error {
 
 func hides(n int) string {
 	if n == 1 {
-		return " hides"
+		return " hides its members and is"
 	}
-	return " hide"
+	return " hide their members and are"
 }
 
 // nextTry words when a source that fails is tried again.

@@ -29,20 +29,20 @@ func explainCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [USER|GROUP]",
 		Short: "Show why a user or group is in the endpoint, or is not",
-		Long: `Show why a user or group is in the endpoint, or is not: the rule of the scope that
-decided, by which groups she is in it, when what is served last changed and which
-client has read it since, which rule of the mapping gives which value, and the Graph
+		Long: `Show why a user or group is in the endpoint, or is not: the rule of the scope
+that decided, by which groups, when what is served last changed and which client
+has read it since, which rule of the mapping gives which value, and the Graph
 object beside what is served.
 
 A user is named by id, userPrincipalName, mail or displayName, a group by id,
 displayName or mailNickname. The daemon leaves a line in its log of who asked.
 
-With --file the object is read from a file with its JSON, as Graph gives it, and no
-daemon is asked: so that a rule can be tried before it is in force. Its memberships
-are then those of its property memberOf, a list of group ids.
+With --file the object is read from a file with its JSON, as Graph gives it, and
+no daemon is asked: so that a rule can be tried before it is in force. Its
+memberships are then those of its property memberOf, a list of group ids.
 
-Exit status: 0 somebody was found (or, with --file, would be served), 1 nobody was
-(or would be left out), 2 usage or configuration.`,
+Exit status: 0 somebody was found (or, with --file, would be served), 1 nobody
+was (or would be left out), 2 usage or configuration.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case file == "" && (len(args) != 1 || strings.TrimSpace(args[0]) == ""):

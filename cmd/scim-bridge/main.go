@@ -88,7 +88,7 @@ platforms (Okta, SailPoint, Ping, midPoint, One Identity, SAP, …) import from.
 
 Try it without a tenant:   scim-bridge demo
 Set it up:                 scim-bridge setup`,
-		SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true, SuggestionsMinimumDistance: 2,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -107,7 +107,7 @@ Set it up:                 scim-bridge setup`,
 
 // configFlag adds --config to a command.
 func (p *program) configFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&p.configFile, "config", "c", config.DefaultPath, "configuration `FILE`")
+	cmd.Flags().StringVarP(&p.configFile, "config", "c", config.DefaultPath, "config `FILE`")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 }
 
@@ -117,6 +117,9 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if !cmd.HasParent() {
+		for _, meant := range cmd.SuggestionsFor(args[0]) {
+			return usageError{fmt.Errorf("unknown command %q; did you mean %s?", args[0], meant)}
+		}
 		return usageError{fmt.Errorf("unknown command %q; see: scim-bridge --help", args[0])}
 	}
 	return usageError{fmt.Errorf("%s takes no argument, but got %q", cmd.CommandPath(), args[0])}

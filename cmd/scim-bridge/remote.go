@@ -68,6 +68,9 @@ func (r *remote) call(ctx context.Context, method, path string, form url.Values,
 	}
 	res, err := r.client.Do(req)
 	if err != nil {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err // without the whole URL again
+		}
 		return fmt.Errorf("%w at %s: %w; is it running, with this configuration? (systemctl status scim-bridge)", errNotRunning, r.base, err)
 	}
 	defer res.Body.Close()

@@ -23,8 +23,8 @@ func testCommand(p *program) *cobra.Command {
 		Short: "Test the API credentials of the sources, and the endpoint",
 		Long: `Test the API credentials of one source, or of all: whether Microsoft's login and
 Graph are reached (names, connection, TLS), the token, the permissions granted
-against those needed, users, groups, memberships, delta queries, the clock. And,
-unless one source is named, the side of the identity platforms: the listener, the
+against those needed, users, groups, memberships, delta queries, the clock. And, unless
+one source is named, the side of the identity platforms: the listener, the
 certificate, each client's token. Nothing is changed, and no daemon has to run.
 What fails comes with what to do about it, and with exit status 1.`,
 		Args: noArgs,

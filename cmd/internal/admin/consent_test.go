@@ -117,7 +117,7 @@ func TestConsentPages(t *testing.T) {
 				t.Errorf("%s %s lacks %q:\n%s", x.method, x.path, want, text)
 			}
 		}
-		if res.StatusCode != x.status || strings.Contains(text, "the-client-secret") || strings.Contains(text, "<script") {
+		if res.StatusCode != x.status || strings.Contains(text, "the-client-secret") || strings.Contains(text, "<script") || strings.Contains(text, "<<<<") {
 			t.Errorf("%s %s gives %d, want %d:\n%s", x.method, x.path, res.StatusCode, x.status, text)
 		}
 	}

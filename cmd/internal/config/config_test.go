@@ -318,7 +318,7 @@ func TestALargeFileIsRefused(t *testing.T) {
 
 func TestAMissingFileIsAFault(t *testing.T) {
 	_, err := config.Load(filepath.Join("testdata", "nowhere.yaml"))
-	want := "testdata/nowhere.yaml: the file can't be read: no such file or directory; name another with --config, or start from config.example.yaml"
+	want := "testdata/nowhere.yaml: the file can't be read: no such file or directory; write it (scim-bridge setup does so by questions), or name another with --config"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -61,7 +61,7 @@ func LoadAdmin(path string) (*Config, error) {
 
 func unreadableFile(path string, err error) Faults {
 	return Faults{{File: path, Message: "the file can't be read: " + cause(err),
-		Mend: "name another with --config, or start from config.example.yaml"}}
+		Mend: "write it (scim-bridge setup does so by questions), or name another with --config"}}
 }
 
 // LoadBytes is Load for a file whose content is data; path says where relative

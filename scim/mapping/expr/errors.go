@@ -62,6 +62,16 @@ var (
 	expecting  = regexp.MustCompile(`,? expecting .*$|(, )?expected .*$`)
 )
 
+// noOperator finds the words and signs that other languages have for operators:
+// SCIM's and Graph's filters, SQL.
+var noOperator = regexp.MustCompile(`'(\w+|=) ?'$`)
+
+var operators = map[string]string{
+	"=": "== for equal", "eq": "== in place of eq", "ne": "!= in place of ne", "and": "&& in place of and", "or": "|| in place of or",
+	"not": "! in place of not", "gt": "> in place of gt", "ge": ">= in place of ge", "lt": "< in place of lt", "le": "<= in place of le",
+	"co": `x.contains("…")`, "sw": `x.startsWith("…")`, "ew": `x.endsWith("…")`, "like": `x.startsWith("…"), x.contains("…") or x.matches("…")`,
+}
+
 // explain turns the complaints of CEL into faults in plain words.
 func (e *Env) explain(issues *cel.Issues) Errors {
 	var faults Errors
@@ -108,6 +118,9 @@ func (e *Env) say(message string) (what, mend string) {
 	}
 	if text, ok := strings.CutPrefix(message, "Syntax error: "); ok {
 		text = strings.ReplaceAll(expecting.ReplaceAllString(text, ""), "'<EOF>'", "its end")
+		if m := noOperator.FindStringSubmatch(text); m != nil && operators[strings.ToLower(m[1])] != "" {
+			return "this is no expression: " + text, "write " + operators[strings.ToLower(m[1])]
+		}
 		return "this is no expression: " + text, "check quotes, brackets and operators around this place"
 	}
 	return plainTypes(message), "see docs/mapping.md for the types and functions"
