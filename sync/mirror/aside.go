@@ -74,7 +74,7 @@ func (r *round) asideKnown(names []string) bool {
 // goes on. Where there are none, or old ones, and they decide who is served, the
 // round fails instead, and everybody stays.
 func (r *round) readAside(ctx context.Context) error {
-	names := Aside(r.m.cfg.Mapper, &r.m.cfg.Scope)
+	names := r.m.asideNames()
 	if len(names) == 0 || len(r.plan.compare) > 0 || !slices.Contains(r.plan.kinds, graph.Users) {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (s *asideState) fresh() bool {
 // asideTried says whether what has to be read aside was asked for since the
 // start. Before it was, a rule would take everybody for somebody without it.
 func (m *Mirror) asideTried() bool {
-	return m.aside.Load() != nil || len(Aside(m.cfg.Mapper, &m.cfg.Scope)) == 0
+	return m.aside.Load() != nil || len(m.asideNames()) == 0
 }
 
 // putAside merges a page onto the users who are stored and present.
@@ -159,7 +159,7 @@ func (r *round) putAside(page []graph.Aside) error {
 // keepAside gives what of a stored user a full read does not replace: the
 // properties that were read aside.
 func (r *round) keepAside(stored []byte) []byte {
-	names := Aside(r.m.cfg.Mapper, &r.m.cfg.Scope)
+	names := r.m.asideNames()
 	if len(names) == 0 || stored == nil {
 		return nil
 	}

@@ -97,6 +97,9 @@ type Mirror struct {
 	pulled atomic.Bool
 	// aside is the last reading aside; nil: none since the start.
 	aside atomic.Pointer[asideState]
+	// asideNames are the properties that are read aside. Every user of a full
+	// read asks for them, and the mapping does not change.
+	asideNames func() []string
 	// tidied is when the store was last rid of what nobody needs. Held: pulling.
 	tidied time.Time
 	// lookedForHidden: since the start. Held: pulling.
@@ -119,6 +122,7 @@ func New(cfg Config) *Mirror {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	m.log = m.log.With("source", cfg.Name)
+	m.asideNames = sync.OnceValue(func() []string { return Aside(m.cfg.Mapper, &m.cfg.Scope) })
 	m.status.set(func(s *Status) { s.Name, s.State = cfg.Name, Starting })
 	return m
 }
