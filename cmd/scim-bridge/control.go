@@ -205,6 +205,9 @@ func (p *program) printDuplicates(d *admin.DuplicateNames) {
 		for _, o := range n.Owners {
 			fmt.Fprintf(p.stdout, " %s of %s", o.ID, o.Source)
 		}
+		if n.More > 0 {
+			fmt.Fprintf(p.stdout, " and %d more", n.More)
+		}
 		fmt.Fprintln(p.stdout)
 	}
 	if more := d.Total - shownDuplicates; more > 0 {

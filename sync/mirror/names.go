@@ -20,7 +20,9 @@ import (
 //  2. Of people who are in the directory nobody is left out and nobody's name is
 //     touched, whatever another source does: all are served under their own ids.
 //     That is told in log, status, metrics and on the page.
-//  3. Where [NameRule.Hold] says so, a round by which two people would newly have
+//  3. A round by which more people would newly share names than the guard lets go
+//     is held, whatever the rule: a mapping has a slip in it.
+//  4. Where [NameRule.Hold] says so, a round by which two people would newly have
 //     one name is held until it is approved, for a platform that matches by
 //     userName could give the one the other's account. Only the source that
 //     brings the second one waits, and only for as long as there are two.
@@ -54,6 +56,8 @@ func (r *renderer) yield() {
 type Namesake struct {
 	UserName string  `json:"userName"`
 	Owners   []Owner `json:"owners"`
+	// More is how many owners there are beside those.
+	More int `json:"more,omitempty"`
 }
 
 // An Owner is a user with the name, and where she comes from.
@@ -63,8 +67,12 @@ type Owner struct {
 	Active bool   `json:"active"`
 }
 
-// maxNamesakes is how many are remembered by name.
-const maxNamesakes = 100
+// maxNamesakes is how many are remembered by name, and maxOwners how many owners
+// of each: by a slip in a mapping everybody may have one name.
+const (
+	maxNamesakes = 100
+	maxOwners    = 10
+)
 
 // Namesakes gives the userNames in a view that have more than one owner, in list
 // order: up to limit of them, and how many there are.
@@ -74,8 +82,9 @@ func Namesakes(view *directory.View, limit int) (named []Namesake, total int) {
 
 func namesakes(view *directory.View, all [][]int, limit int) (named []Namesake, total int) {
 	for _, positions := range all[:min(len(all), limit)] {
-		n := Namesake{UserName: userName(view.At(directory.User, positions[0]))}
-		for _, i := range positions {
+		shown := positions[:min(len(positions), maxOwners)]
+		n := Namesake{UserName: userName(view.At(directory.User, positions[0])), More: len(positions) - len(shown)}
+		for _, i := range shown {
 			r := view.At(directory.User, i)
 			n.Owners = append(n.Owners, Owner{r.Source(), r.ID(), r.Active()})
 		}
@@ -84,15 +93,22 @@ func namesakes(view *directory.View, all [][]int, limit int) (named []Namesake, 
 	return named, len(all)
 }
 
-// newNamesakes finds the userNames that a sealed snapshot gives a further owner.
-func (m *Mirror) newNamesakes(current, sealed *directory.Snapshot) (named []Namesake, total int) {
+// newNamesakes finds the userNames that a sealed snapshot gives a further owner;
+// people counts all owners.
+func (m *Mirror) newNamesakes(current, sealed *directory.Snapshot) (named []Namesake, total, people int) {
 	view := directory.NewView(append([]*directory.Snapshot{sealed}, m.cfg.Names.others()...)...)
+	var all [][]int
 	if current != nil {
-		return namesakes(view, changedNamesakes(view, sealed), maxNamesakes)
+		all = changedNamesakes(view, sealed)
+	} else {
+		own := func(i int) bool { return i < sealed.Len(directory.User) }
+		all = slices.DeleteFunc(view.Namesakes(), func(positions []int) bool { return !slices.ContainsFunc(positions, own) })
 	}
-	own := func(i int) bool { return i < sealed.Len(directory.User) }
-	all := slices.DeleteFunc(view.Namesakes(), func(positions []int) bool { return !slices.ContainsFunc(positions, own) })
-	return namesakes(view, all, maxNamesakes)
+	for _, positions := range all {
+		people += len(positions)
+	}
+	named, total = namesakes(view, all, maxNamesakes)
+	return named, total, people
 }
 
 // changedNamesakes looks at those whose name is new only.
@@ -124,10 +140,17 @@ func userName(r directory.Resource) (name string) {
 }
 
 // judgeNames finds the new namesakes, and speaks against them where that is the
-// rule.
+// rule, or where they are as many as no tenant brings about by itself.
 func (m *Mirror) judgeNames(current, sealed *directory.Snapshot, v *Verdict) {
-	v.Namesakes, v.NewNamesakes = m.newNamesakes(current, sealed)
-	if v.NewNamesakes == 0 || !m.cfg.Names.hold() {
+	var people int
+	v.Namesakes, v.NewNamesakes, people = m.newNamesakes(current, sealed)
+	many := current != nil && people > m.cfg.Guard.limit(current.Active(directory.User))
+	if v.NewNamesakes == 0 || !many && !m.cfg.Names.hold() {
+		return
+	}
+	if many {
+		text := fmt.Sprintf("%d users would share their userName with somebody else, more than max_removed (%s): look at how userName is mapped", people, m.cfg.Guard.MaxRemoved)
+		v.Reasons = append(v.Reasons, Reason{Rule: "user_name", Text: text, Examples: v.owners()})
 		return
 	}
 	text := fmt.Sprintf("%d userNames would have more than one owner", v.NewNamesakes)
@@ -177,6 +200,9 @@ func (v *Verdict) remarks(source string) map[string]string {
 			}
 			if own.Source == source {
 				remarks[own.ID] = "its userName is also that of " + strings.Join(others, ", ")
+				if n.More > 0 {
+					remarks[own.ID] += fmt.Sprintf(" and %d more", n.More)
+				}
 			}
 		}
 	}

@@ -134,3 +134,38 @@ func TestAHeldNamesakeThatIsRenamed(t *testing.T) {
 	b.round()
 	b.counts(1, 1, 1)
 }
+
+// A mapping that gives everybody one name is held, whatever the rule.
+func TestOneNameForEverybodyIsHeld(t *testing.T) {
+	tenant, _, _ := company(40)
+	w := newWorld(t, tenant, nil)
+	w.round()
+	before := w.content()
+	w.configure(mapped(t, "userName", `"user@contoso.example"`))
+	report := w.refresh(mirror.Options{}, mirror.Held)
+	v := report.Verdict
+	if len(v.Reasons) != 1 || v.Reasons[0].Rule != "user_name" || !strings.HasPrefix(v.Reasons[0].Text, "40 users would share") {
+		t.Errorf("it says %+v", v.Reasons)
+	}
+	if len(v.Namesakes) != 1 || len(v.Namesakes[0].Owners)+v.Namesakes[0].More != 40 || v.Namesakes[0].More == 0 {
+		t.Errorf("told is %+v", v.Namesakes)
+	}
+	diff, err := w.mirror.HeldDiff(t.Context(), 1)
+	if err != nil || !strings.HasSuffix(diff.Changes[0].Why, " and 30 more") {
+		t.Errorf("the held round shows %+v, %v", diff, err)
+	}
+	if w.content() != before {
+		t.Error("it is served")
+	}
+	w.configure(mapped(t))
+	w.refresh(mirror.Options{}, mirror.Unchanged)
+	if !w.mirror.Status().HeldVerdict().OK() {
+		t.Error("it is still held")
+	}
+	// Whoever wants it approves it.
+	w.configure(mapped(t, "userName", `"user@contoso.example"`))
+	w.refresh(mirror.Options{}, mirror.Held)
+	if report, err := w.mirror.Approve(t.Context(), 0, "ada"); err != nil || report.Outcome != mirror.Approved {
+		t.Errorf("approved: %v, %v", report.Outcome, err)
+	}
+}
