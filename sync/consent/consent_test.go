@@ -1,7 +1,9 @@
 package consent_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -118,5 +120,42 @@ func TestSurplusIsNamed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The lines for a managed identity are run by a shell, with the Azure CLI played:
+// each permission is granted to the identity, on Microsoft Graph of its cloud.
+func TestCommands(t *testing.T) {
+	const az = `az() {
+  case "$*" in
+    *00000003-0000-0000-c000-000000000000*) echo graph-object;;
+    "ad sp "*) echo identity-object;;
+    "rest --method POST --url https://graph.microsoft.us/v1.0/servicePrincipals/identity-object/appRoleAssignments --body "*) shift 6; echo "$*";;
+    "cloud set --name AzureUSGovernment"|"login "*) ;;
+    *) echo "az does not know $*"; exit 1;;
+  esac
+}
+`
+	wants := consent.Wants{Groups: true, HiddenMembers: true}
+	for _, id := range []string{"", "7d2e0000-1111-4222-8333-444455556666"} {
+		lines := consent.Commands(consent.App{Wants: wants, Graph: graph.Config{GraphURL: "https://graph.microsoft.us", Credential: graph.ManagedIdentity{ClientID: id}}})
+		out, err := exec.CommandContext(t.Context(), "sh", "-euc", az+lines).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s\n%s", err, out, lines)
+		}
+		dec := json.NewDecoder(strings.NewReader(string(out)))
+		for _, p := range consent.Required(wants) {
+			var body map[string]string
+			err := dec.Decode(&body)
+			if err != nil || body["principalId"] != "identity-object" || body["resourceId"] != "graph-object" || body["appRoleId"] != p.ID {
+				t.Errorf("for %s the lines send %v, %v:\n%s", p.Name, body, err, out)
+			}
+		}
+		if dec.More() {
+			t.Errorf("the lines send more than what is needed:\n%s", out)
+		}
+	}
+	if lines := consent.Commands(consent.App{Wants: wants, Graph: graph.Config{Credential: graph.ClientSecret("s")}}); lines != "" {
+		t.Errorf("an app registration gets lines:\n%s", lines)
 	}
 }

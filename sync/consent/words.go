@@ -54,6 +54,14 @@ func hostOf(address string) string {
 	return scheme + "://" + host
 }
 
+// azureClouds are the clouds that the Azure CLI has to be told of, by the base of
+// Microsoft Graph in them (learn.microsoft.com/graph/deployments).
+var azureClouds = map[string]string{
+	"https://graph.microsoft.us":              "AzureUSGovernment",
+	"https://dod-graph.microsoft.us":          "AzureUSGovernment",
+	"https://microsoftgraph.chinacloudapi.cn": "AzureChinaCloud",
+}
+
 // Commands gives the command lines of the Azure CLI that grant an app its
 // permissions where there is no consent page: for a managed identity. It is
 // empty for any other.
@@ -63,18 +71,19 @@ func Commands(app App) string {
 		return ""
 	}
 	var b strings.Builder
+	if cloud := azureClouds[hostOf(app.Graph.GraphURL)]; cloud != "" {
+		fmt.Fprintf(&b, "az cloud set --name %s\naz login --allow-no-subscriptions\n", cloud)
+	}
 	if identity.ClientID != "" {
-		fmt.Fprintf(&b, "sp=$(az ad sp show --id %s --query id -o tsv)\n", identity.ClientID)
+		fmt.Fprintf(&b, "sp=$(az ad sp show --query id -o tsv \\\n  --id %s)\n", identity.ClientID)
 	} else {
 		b.WriteString("# the name of the machine or service that has the identity\nsp=$(az ad sp list --display-name \"NAME\" --query '[0].id' -o tsv)\n")
 	}
-	fmt.Fprintf(&b, "graph=$(az ad sp show --id %s --query id -o tsv)\n", GraphID)
-	for _, p := range Needed(app.Wants) {
-		if p.Optional {
-			continue
-		}
-		fmt.Fprintf(&b, "# %s %s\naz rest --method POST --url \"%s/v1.0/servicePrincipals/$sp/appRoleAssignments\" \\\n", p.Name, p.Why, app.Graph.GraphURL)
-		fmt.Fprintf(&b, "  --body \"{\\\"principalId\\\":\\\"$sp\\\",\\\"resourceId\\\":\\\"$graph\\\",\\\"appRoleId\\\":\\\"%s\\\"}\"\n", p.ID)
+	fmt.Fprintf(&b, "graph=$(az ad sp show --query id -o tsv \\\n  --id %s)\n", GraphID)
+	fmt.Fprintf(&b, "url=%s/v1.0/servicePrincipals/$sp\n", app.Graph.GraphURL)
+	for _, p := range Required(app.Wants) {
+		fmt.Fprintf(&b, "# %s\nid=%s\naz rest --method POST --url \"$url/appRoleAssignments\" --body \\\n", p.Name, p.ID)
+		b.WriteString("  \"{\\\"principalId\\\":\\\"$sp\\\",\\\"resourceId\\\":\\\"$graph\\\",\\\"appRoleId\\\":\\\"$id\\\"}\"\n")
 	}
 	return b.String()
 }

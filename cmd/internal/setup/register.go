@@ -13,19 +13,14 @@ import (
 	"strings"
 	"time"
 
+	"scimbridge/cmd/internal/config"
 	"scimbridge/sync/consent"
+	"scimbridge/sync/graph"
 )
 
 // needed lists the permissions that the registration must list, without the
 // optional ones.
-func (s *setup) needed() (list []consent.Permission) {
-	for _, p := range consent.Needed(s.wants()) {
-		if !p.Optional {
-			list = append(list, p)
-		}
-	}
-	return list
-}
+func (s *setup) needed() []consent.Permission { return consent.Required(s.wants()) }
 
 // redirectURI is where Microsoft's consent page sends the browser back to.
 func (s *setup) redirectURI() string {
@@ -159,7 +154,11 @@ func (s *setup) powerShellLines() string {
 	environment := map[string]string{"usgov": " -Environment USGov", "dod": " -Environment USGovDoD", "china": " -Environment China"}[s.draft.Answers[keyCloud]]
 	fmt.Fprintf(&b, "With Microsoft Graph PowerShell, as an administrator of the tenant:\n\n"+
 		"  Connect-MgGraph%s -Scopes Application.ReadWrite.All,\n      AppRoleAssignment.ReadWrite.All\n", environment)
-	b.WriteString(s.roleLines())
+	fmt.Fprintf(&b, "  $graph = Get-MgServicePrincipal `\n      -Filter \"appId eq '%s'\"\n  $roles = @(\n", consent.GraphID)
+	for _, p := range s.needed() {
+		fmt.Fprintf(&b, "      '%s'    # %s\n", p.ID, p.Name)
+	}
+	b.WriteString("  )\n")
 	b.WriteString("  $app = New-MgApplication -DisplayName scim-bridge `\n      -SignInAudience AzureADMyOrg `\n")
 	if !s.is(keyConsent, "elsewhere") {
 		fmt.Fprintf(&b, "      -Web @{RedirectUris = @('%s')} `\n", s.redirectURI())
@@ -167,7 +166,8 @@ func (s *setup) powerShellLines() string {
 	b.WriteString("      -RequiredResourceAccess @{ResourceAppId = $graph.AppId;\n          ResourceAccess = @($roles | % { @{Id = $_; Type = 'Role'} })}\n" +
 		"  $sp = New-MgServicePrincipal -AppId $app.AppId\n")
 	if s.is(keyConsent, "elsewhere") {
-		b.WriteString("  # admin consent:\n" + assignLines)
+		b.WriteString("  # admin consent:\n" +
+			"  $roles | % { New-MgServicePrincipalAppRoleAssignment `\n      -ServicePrincipalId $sp.Id -PrincipalId $sp.Id `\n      -ResourceId $graph.Id -AppRoleId $_ }\n")
 	}
 	switch s.draft.Answers[keyCredential] {
 	case "secret":
@@ -182,30 +182,15 @@ func (s *setup) powerShellLines() string {
 	return b.String()
 }
 
-// roleLines name Microsoft Graph and the app roles.
-func (s *setup) roleLines() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "  $graph = Get-MgServicePrincipal `\n      -Filter \"appId eq '%s'\"\n  $roles = @(\n", consent.GraphID)
-	for _, p := range s.needed() {
-		fmt.Fprintf(&b, "      '%s'    # %s\n", p.ID, p.Name)
-	}
-	b.WriteString("  )\n")
-	return b.String()
-}
-
-// assignLines grant the app roles to a service principal.
-const assignLines = `  $roles | % { New-MgServicePrincipalAppRoleAssignment ` + "`" + `
-      -ServicePrincipalId $sp.Id -PrincipalId $sp.Id ` + "`" + `
-      -ResourceId $graph.Id -AppRoleId $_ }
-`
-
 // managedIdentityLines grant the app roles to a managed identity, for which there
 // is neither a registration nor a consent page.
 func (s *setup) managedIdentityLines() string {
-	environment := map[string]string{"usgov": " -Environment USGov", "dod": " -Environment USGovDoD", "china": " -Environment China"}[s.draft.Answers[keyCloud]]
-	return fmt.Sprintf("A managed identity has no registration. An administrator grants it the\npermissions by Microsoft Graph PowerShell; NAME is that of the machine, or\nof the user-assigned identity:\n\n"+
-		"  Connect-MgGraph%s -Scopes Application.Read.All,\n      AppRoleAssignment.ReadWrite.All\n", environment) + s.roleLines() +
-		"  $sp = Get-MgServicePrincipal -Filter \"displayName eq 'NAME'\"\n" + assignLines
+	lines := consent.Commands(consent.App{Wants: s.wants(), Graph: graph.Config{
+		GraphURL:   config.Cloud(s.draft.Answers[keyCloud]).GraphURL(),
+		Credential: graph.ManagedIdentity{ClientID: s.draft.Answers[keyClientID]},
+	}})
+	return "A managed identity has no registration. An administrator grants it the\npermissions with the Azure CLI:\n\n" +
+		"  " + strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\n  ") + "\n"
 }
 
 // newCertificate makes a key and a certificate of its own for it. What Microsoft

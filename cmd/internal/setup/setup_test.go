@@ -48,7 +48,10 @@ func TestInstructions(t *testing.T) {
 						keyConsent: "link", keyCertificate: "contoso.crt"})
 					text := s.instructions()
 					checkInstructions(t, text, method == "portal" && credential != "managed-identity", groups == "now")
-					if want := map[string]string{"usgov": "-Environment USGov ", "dod": "-Environment USGovDoD", "china": "-Environment China"}[cloud]; method == "powershell" && !strings.Contains(text, want) {
+					if want := map[string]string{"usgov": "-Environment USGov ", "dod": "-Environment USGovDoD", "china": "-Environment China"}[cloud]; method == "powershell" && credential != "managed-identity" && !strings.Contains(text, want) {
+						t.Errorf("%s is not named in\n%s", cloud, text)
+					}
+					if want := map[string]string{"usgov": "az cloud set --name AzureUSGovernment\n", "dod": "az cloud set --name AzureUSGovernment\n", "china": "az cloud set --name AzureChinaCloud\n"}[cloud]; (method == "az" || credential == "managed-identity") && !strings.Contains(text, want) {
 						t.Errorf("%s is not named in\n%s", cloud, text)
 					}
 				}
