@@ -316,6 +316,20 @@ func TestALargeFileIsRefused(t *testing.T) {
 	}
 }
 
+func TestAFileOfOthersIsAFault(t *testing.T) {
+	path := writeMinimal(t, minimal)
+	if err := os.Chmod(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := os.Open(path); err == nil {
+		f.Close()
+		t.Skip("SKIPPED: an unreadable file: root reads every file")
+	}
+	if _, err := config.Load(path); err == nil || !strings.Contains(err.Error(), "permission denied; run this as root") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAMissingFileIsAFault(t *testing.T) {
 	_, err := config.Load(filepath.Join("testdata", "nowhere.yaml"))
 	want := "testdata/nowhere.yaml: the file can't be read: no such file or directory; write it (scim-bridge setup does so by questions), or name another with --config"

@@ -3,8 +3,10 @@ package config
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,8 +62,11 @@ func LoadAdmin(path string) (*Config, error) {
 }
 
 func unreadableFile(path string, err error) Faults {
-	return Faults{{File: path, Message: "the file can't be read: " + cause(err),
-		Mend: "write it (scim-bridge setup does so by questions), or name another with --config"}}
+	mend := "write it (scim-bridge setup does so by questions), or name another with --config"
+	if errors.Is(err, fs.ErrPermission) {
+		mend = "run this as root, or as the daemon's user; the daemon itself needs chown root:scim-bridge and mode 0640"
+	}
+	return Faults{{File: path, Message: "the file can't be read: " + cause(err), Mend: mend}}
 }
 
 // LoadBytes is Load for a file whose content is data; path says where relative
