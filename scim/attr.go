@@ -109,6 +109,7 @@ const (
 	nameSchemas      = "schemas"
 	nameID           = "id"
 	nameMeta         = "meta"
+	nameActive       = "active"
 	nameLastModified = "lastModified"
 	nameResourceType = "resourceType"
 	nameValue        = "value"

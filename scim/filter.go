@@ -171,7 +171,11 @@ func (c *compiler) leaf(attr *attribute, t *test) predicate {
 	case inMeta:
 		return c.metaLeaf(attr, steps, t)
 	}
-	return &valueTest{from: c.slot(steps), steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
+	v := valueTest{from: c.slot(steps), steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
+	if attr.lowPath == nameActive && attr.kind == kindBoolean {
+		return &activeTest{v}
+	}
+	return &v
 }
 
 // metaLeaf is leaf for meta and its sub-attributes. The resource type is known

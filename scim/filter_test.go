@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -408,6 +409,61 @@ func TestIndexesServeFilters(t *testing.T) {
 	}
 }
 
+// A filter by active finds what the JSON says, whether or not the row says it
+// too, and whatever the record said of being active.
+func TestActiveIsWhatIsServed(t *testing.T) {
+	p, err := directory.Open(directory.Options{Dir: t.TempDir(), Source: "test", BaseURL: "https://scim.example.com/scim/v2", Keep: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	d := p.Draft()
+	for id, attributes := range map[string]string{
+		"on": `,"active":true`, "off": `,"active":false`, "null": `,"active":null`, "none": ``,
+		"decoy": `,"title":"active","name":{"active":false}`,
+	} {
+		for _, active := range []bool{true, false} {
+			id := fmt.Sprintf("%s-%t", id, active)
+			body := fmt.Appendf(nil, `"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"%s","userName":"%[1]s"%s`, id, attributes)
+			if err := d.Put(directory.Record{Type: directory.User, ID: id, Active: active, Body: body, UserName: id}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	publish(t, p, d, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+	v, attrs := directory.NewView(p.Current()), newAttributes(richSchemas(t))
+
+	for _, tt := range []struct{ filter, want string }{
+		{`active eq true`, "on"},
+		{`active eq false`, "off"},
+		{`not (active eq true)`, "decoy none null off"},
+		{`not (active eq false)`, "decoy none null on"},
+		{`active ne true`, "decoy none null off"},
+		{`active ne false`, "decoy none null on"},
+		{`active pr`, "off on"},
+		{`active eq null`, "decoy none null"},
+		{`userName sw "o" and active eq false`, "off"},
+	} {
+		f, fault := attrs.compileFilter(onUsers, tt.filter)
+		if fault != nil {
+			t.Fatal(fault.detail)
+		}
+		var want, got []string
+		for _, id := range strings.Fields(tt.want) {
+			want = append(want, id+"-false", id+"-true")
+		}
+		for i := range v.Len(directory.User) {
+			if r := v.At(directory.User, i); f.match(r) {
+				got = append(got, r.ID())
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(want, got) {
+			t.Errorf("%s finds %v, want %v", tt.filter, got, want)
+		}
+	}
+}
+
 func TestScansEnd(t *testing.T) {
 	b := newBench(t)
 	f, serr := b.attrs.compileFilter(onUsers, `title pr`)
@@ -435,6 +491,7 @@ func TestMatchAllocatesNothing(t *testing.T) {
 		`title co "gin"`,
 		`userName eq "x" or name.familyName sw "arch" or department eq "y" or emails[type eq "other" and value ew "example"]`,
 		`displayName eq "東京" or title eq "C\u00ddd" or hired gt "2026-01-01T00:00:00+05:00"`,
+		`not (active eq false) and active ne true`,
 		`meta.lastModified gt "2026-01-01" and meta.location ew "x" or level gt 5 and score lt 1e3`,
 	} {
 		f, err := b.attrs.compileFilter(onUsers, text)

@@ -40,6 +40,7 @@ func BenchmarkMatch(b *testing.B) {
 		{"emails", `emails[type eq "work" and value ew "@fabrikam.example"]`},
 		{"extension", `department eq "Sales"`},
 		{"meta", `meta.created gt "2026-11-22T00:00:00Z"`},
+		{"active", `active eq true`},
 		{"groups", `groups.value eq "g-2"`},
 		{"lastModified", `meta.lastModified lt "2026-01-01T00:00:00Z" and active eq true`},
 		{"ten terms", strings.TrimSuffix(strings.Repeat(`title eq "x" or userType eq "y" or department eq "z" or displayName sw "q" or emails co "w" or `, 2), " or ")},

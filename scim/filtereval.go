@@ -17,6 +17,7 @@ type resource interface {
 	Linked(id string) bool
 	Elements() iter.Seq[[]byte]
 	LastModified() time.Time
+	SaysActive() (active, known bool)
 }
 
 // match says whether the filter holds for a resource of a queried type.
@@ -189,6 +190,22 @@ type valueTest struct {
 
 func (p *valueTest) holds(s *subject, element []byte) bool {
 	return p.test.any(s.value(p.from, element), p.steps)
+}
+
+// An activeTest is the valueTest of active, which most rows answer without a look
+// into the JSON.
+type activeTest struct{ valueTest }
+
+var jsonTrue, jsonFalse = []byte("true"), []byte("false")
+
+func (p *activeTest) holds(s *subject, element []byte) bool {
+	switch active, known := s.resource.SaysActive(); {
+	case !known:
+		return p.valueTest.holds(s, element)
+	case active:
+		return p.test.holds(jsonTrue)
+	}
+	return p.test.holds(jsonFalse)
 }
 
 // A modifiedTest compares meta.lastModified.

@@ -54,6 +54,12 @@ const (
 	flagInactive                     // a user with active=false
 	flagDetached                     // in no group, whatever is said of its memberships
 	flagScattered                    // a group some of whose chunks lie elsewhere
+
+	// What the body of a user says of active, so that it need not be read; rows
+	// of which it says something else, or nothing, and rows that were written
+	// before there were these flags, have neither.
+	flagTrue
+	flagFalse
 )
 
 // rowRecord is a row as it lies in the file.

@@ -449,6 +449,7 @@ func (w *world) checkResource(v *directory.View, r directory.Resource, x *thing)
 			Created, LastModified           time.Time
 		}
 		Groups, Members []json.RawMessage
+		Active          *bool
 	}
 	if err := json.Unmarshal([]byte(text), &served); err != nil {
 		w.t.Fatal(err)
@@ -465,6 +466,9 @@ func (w *world) checkResource(v *directory.View, r directory.Resource, x *thing)
 	}
 	if r.ID() != x.id || r.Active() == x.inactive || r.Type() != x.typ {
 		w.t.Errorf("%s: accessors give %s, %t, %s", x.id, r.ID(), r.Active(), r.Type())
+	}
+	if says, known := r.SaysActive(); known != (served.Active != nil) || known && says != *served.Active {
+		w.t.Errorf("%s: its row says that active is %t, %t", x.id, says, known)
 	}
 	if byID, ok := v.ByID(x.id); !ok || byID.Position() != r.Position() || string(byID.AppendJSON(nil)) != text {
 		w.t.Errorf("%s is not found by id", x.id)

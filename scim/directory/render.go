@@ -154,6 +154,7 @@ func (s *sealer) begin(v *rendering, row *rowRecord) {
 	s.w.body([]byte{'{'})
 	s.w.body(v.head)
 	row.head = uint32(1 + len(v.head))
+	row.flags |= saysActive(v.ref.typ(), v.head)
 	row.links = uint32(len(s.w.links))
 	row.direct = uint32(len(v.parents))
 	row.total = uint32(len(v.parents) + len(v.indirect))
@@ -174,6 +175,20 @@ func (s *sealer) begin(v *rendering, row *rowRecord) {
 	base := v.base.rec
 	row.idOff, row.idLen, row.display, row.displayLen = base.idOff, base.idLen, base.display, base.displayLen
 	row.flags |= base.flags & (flagInactive | flagDetached)
+}
+
+// saysActive gives the flags for what a user's attributes say of active.
+func saysActive(t Type, head []byte) uint16 {
+	if t != User {
+		return 0
+	}
+	switch string(topLevel(head, "active")) {
+	case "true":
+		return flagTrue
+	case "false":
+		return flagFalse
+	}
+	return 0
 }
 
 // end writes a row's meta, and the row.

@@ -41,6 +41,14 @@ func (r Resource) Position() int { return r.pos }
 // Active is false for a user with active=false.
 func (r Resource) Active() bool { return r.rec.flags&flagInactive == 0 }
 
+// SaysActive is what the JSON of a user says of active, if that is known without
+// reading it: known is false where it says neither true nor false, and may be
+// false where it does. Other than Active it is the attribute as served, which a
+// mapping may have left out.
+func (r Resource) SaysActive() (active, known bool) {
+	return r.rec.flags&flagTrue != 0, r.rec.flags&(flagTrue|flagFalse) != 0
+}
+
 // Detached is true for a resource that was put as [Record.Detached].
 func (r Resource) Detached() bool { return r.rec.flags&flagDetached != 0 }
 
