@@ -151,9 +151,13 @@ func TestConsentStartsTheSource(t *testing.T) {
 		t.Errorf("after consent the page is %d:\n%s", status, page)
 	}
 	w.ready()
-	if state, fault := w.state(); state != "up to date" && state != "importing" || fault != "" {
-		t.Errorf("after consent the source is %s: %s", state, fault)
-	}
+	// The picture is served some moments before the round is over.
+	w.eventually("the source is up to date", func() error {
+		if state, fault := w.state(); state != "up to date" && state != "importing" || fault != "" {
+			return fmt.Errorf("after consent the source is %s: %s", state, fault)
+		}
+		return nil
+	})
 	if users := w.list("/Users", 100); len(users) != 230 {
 		t.Errorf("%d users are served", len(users))
 	}

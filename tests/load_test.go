@@ -42,7 +42,11 @@ func TestLoadWhileRoundsPublish(t *testing.T) {
 	clients, ctx := errgroup.WithContext(working)
 	for i := range 8 {
 		clients.Go(func() error {
-			l := &loader{bridge: b, ctx: ctx, requests: &requests, gzip: i%2 == 1, people: people}
+			// Connections of its own, as every importer has: they are what tells
+			// one walk from another of the same client.
+			connections := &http.Transport{}
+			defer connections.CloseIdleConnections()
+			l := &loader{bridge: b, ctx: ctx, http: http.Client{Transport: connections}, requests: &requests, gzip: i%2 == 1, people: people}
 			for n := i; ctx.Err() == nil; n++ {
 				if err := l.ask(n, ids[n*7%len(ids)]); err != nil && working.Err() == nil {
 					return err
@@ -73,6 +77,7 @@ func TestLoadWhileRoundsPublish(t *testing.T) {
 type loader struct {
 	*bridge
 	ctx      context.Context
+	http     http.Client
 	requests *atomic.Int64
 	gzip     bool
 	people   int
@@ -168,7 +173,7 @@ func (l *loader) read(path string, into any) error {
 	if l.gzip {
 		r.Header.Set("Accept-Encoding", "gzip")
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := l.http.Do(r)
 	if err != nil {
 		return err
 	}

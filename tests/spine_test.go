@@ -590,11 +590,23 @@ func TestNeverPartial(t *testing.T) {
 // The exit statuses that systemd and scripts go by.
 func TestExitStatus(t *testing.T) {
 	b := newBridge(t)
-	b.write("config.yaml", "scim: {}\n")
-	for _, command := range []string{"check-config", "serve", "status"} {
-		if status, _, stderr := b.run(command); status != 2 || !strings.Contains(stderr, "config.yaml") {
-			t.Errorf("%s with a faulty file has status %d and says %s", command, status, stderr)
+	for file, commands := range map[string][]string{
+		"scim: {}\n":            {"check-config", "serve"},
+		"admin: {listen: 12}\n": {"check-config", "serve", "status"},
+		"scim: [\n":             {"check-config", "serve", "status"},
+	} {
+		b.write("config.yaml", file)
+		for _, command := range commands {
+			if status, _, stderr := b.run(command); status != 2 || !strings.Contains(stderr, "config.yaml") {
+				t.Errorf("%s with a faulty file has status %d and says %s", command, status, stderr)
+			}
 		}
+	}
+	// A daemon that goes on with what it had can be asked while the file has a
+	// fault: only what leads to it is read.
+	b.write("config.yaml", "admin: {listen: 127.0.0.1:1}\nscim: {}\n")
+	if status, _, stderr := b.run("status"); status != 1 || !strings.Contains(stderr, "does not answer") {
+		t.Errorf("status without a daemon has status %d: %s", status, stderr)
 	}
 	b.configure("  - {name: contoso, client_id: 5b4f1a3c-0000-4000-8000-000000000002, client_secret_file: tenant.secret}\n")
 	if status, stdout, stderr := b.run("check-config"); status != 0 {
