@@ -239,12 +239,14 @@ func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	w.WriteHeader(http.StatusOK)
+	// The answer only once the connection is ours: the server would read on, and
+	// keep the first of what the client sends through.
 	in, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		out.Close()
 		return
 	}
+	io.WriteString(in, "HTTP/1.1 200 Connection established\r\n\r\n")
 	go func() { io.Copy(out, in); out.Close() }()
 	go func() { io.Copy(in, out); in.Close() }()
 }
