@@ -88,9 +88,10 @@ type Mirror struct {
 
 	wake chan struct{} // asks Run for a round now
 
-	// pulling is held by whoever reads the tenant, publishing by whoever
-	// renders and publishes. Who needs both takes pulling first. They are two
-	// so that a freeze or an approval never waits for Graph.
+	// pulling is held by whoever reads the tenant, publishing by whoever renders
+	// and publishes, and for the moment in which what was read is committed. Who
+	// needs both takes pulling first. They are two so that a freeze or an
+	// approval never waits for Graph.
 	pulling, publishing sync.Mutex
 
 	// pulled: a pull was committed since the start.

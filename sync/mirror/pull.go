@@ -217,7 +217,7 @@ func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, repor
 	if err := r.readAside(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.commit(); err != nil {
+	if err := m.commit(r); err != nil {
 		return nil, err
 	}
 	if r.aside != nil {
@@ -225,6 +225,14 @@ func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, repor
 	}
 	m.pulled.Store(true)
 	return r, nil
+}
+
+// commit makes a round durable while nobody renders what is stored: a picture of
+// which one half was read before and the other after would be of no one state.
+func (m *Mirror) commit(r *round) error {
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	return r.commit()
 }
 
 // readAll reads the collections to the end and applies their pages as they

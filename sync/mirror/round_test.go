@@ -11,6 +11,7 @@ import (
 	"scimbridge/scim/mapping"
 	"scimbridge/sync/graph/graphtest"
 	"scimbridge/sync/mirror"
+	"scimbridge/sync/store"
 )
 
 // A round that is cut off ends there and then: while Graph is slow, while it asks
@@ -151,5 +152,51 @@ func TestDriftIsCounted(t *testing.T) {
 	}
 	if u, _ := w.user(users[5]); u.Title != "Captain" {
 		t.Errorf("it is served as %+v", u)
+	}
+}
+
+// A committing store says when a round is committed.
+type committing struct {
+	store.Store
+	commit func()
+}
+
+func (c *committing) Begin(ctx context.Context, source string) (store.Tx, error) {
+	tx, err := c.Store.Begin(ctx, source)
+	return committingTx{tx, c}, err
+}
+
+type committingTx struct {
+	store.Tx
+	of *committing
+}
+
+func (tx committingTx) Commit() error {
+	tx.of.commit()
+	return tx.Tx.Commit()
+}
+
+// What is stored does not change under an approval, or a start, that renders it
+// while a round comes to its end: half of the picture would be of another state.
+func TestNobodyRendersWhileARoundIsCommitted(t *testing.T) {
+	tenant, users, _ := company(10)
+	w := newWorld(t, tenant, nil)
+	var m *mirror.Mirror
+	commits := 0
+	cfg := w.cfg
+	cfg.Store = &committing{w.store, func() {
+		if commits++; m.MayPublish() {
+			t.Errorf("commit %d: what is stored may be rendered meanwhile", commits)
+		}
+	}}
+	m = mirror.New(cfg)
+	for _, full := range []bool{false, false, true} {
+		tenant.RemoveUser(users[commits])
+		if _, err := m.Refresh(t.Context(), mirror.Options{Full: full}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if commits < 3 {
+		t.Errorf("%d rounds were committed, want one for each refresh at least", commits)
 	}
 }
