@@ -222,7 +222,10 @@ func TestMailedLinksOutlastTheProcess(t *testing.T) {
 // somebody.
 func TestMailedLinksStayWhenManyAsk(t *testing.T) {
 	tenant, app := newApp(t, nil)
-	f := consent.New(consent.Config{App: func(context.Context, string) (consent.App, error) { return app, nil }})
+	f := consent.New(consent.Config{
+		App:  func(context.Context, string) (consent.App, error) { return app, nil },
+		Save: func(context.Context, string, consent.Grant) error { return nil },
+	})
 	t.Cleanup(f.Close)
 	mailed, err := f.BeginMailed(t.Context(), "contoso")
 	if err != nil {

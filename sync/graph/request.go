@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -59,6 +60,10 @@ func (c *Client) do(ctx context.Context, cl *call) error {
 			c.tokens.discard(tok)
 			s.atOnce, renewed = !renewed, true
 		}
+		if missesRole(s) {
+			// What was granted since is in a later token only.
+			c.tokens.discard(tok)
+		}
 		if s != nil && s.throttled {
 			c.gate.hold(max(s.after, c.retry.Base))
 		}
@@ -69,6 +74,11 @@ func (c *Client) do(ctx context.Context, cl *call) error {
 func refusedToken(s *setback) bool {
 	var e *Error
 	return s != nil && errors.As(s.err, &e) && e.Status == http.StatusUnauthorized
+}
+
+func missesRole(s *setback) bool {
+	var e *Error
+	return s != nil && errors.As(s.err, &e) && e.Status == http.StatusForbidden && strings.EqualFold(e.Code, "Authorization_RequestDenied")
 }
 
 // errSlow is why a try was broken off.
