@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -42,12 +41,8 @@ func (c *Client) ReadAside(ctx context.Context, names []string, visit func([]Asi
 	}
 	// With signInActivity pages are of 500 users at most.
 	link := c.cfg.GraphURL + "/v1.0/users?" + url.Values{"$select": {"id," + strings.Join(names, ",")}, "$top": {"500"}}.Encode()
-	seen := trail{}
-	for pages, from := 1, initial; link != ""; pages, from = pages+1, following {
-		seen.add(link)
-		var page []Aside
-		var next string
-		err := c.do(ctx, &call{
+	read := func(link string, from origin) (page []Aside, next string, err error) {
+		err = c.do(ctx, &call{
 			what: "users (" + strings.Join(names, ", ") + ")", url: link,
 			accept: "application/json;odata.metadata=minimal", needs: strings.Join(needs, " and "), from: from, body: new(buffer),
 			decode: func(body []byte) (err error) {
@@ -55,25 +50,9 @@ func (c *Client) ReadAside(ctx context.Context, names []string, visit func([]Asi
 				return err
 			},
 		})
-		switch {
-		case err != nil:
-			return err
-		case next != "" && pages >= c.cfg.MaxPages:
-			return fmt.Errorf("reading aside: %w: there are more than %d pages", ErrProtocol, c.cfg.MaxPages)
-		case next != "":
-			if err = checkLink(c.graph, next); err == nil && !seen.add(next) {
-				err = errors.New("its nextLink leads back to a page already read")
-			}
-			if err != nil {
-				return fmt.Errorf("reading aside: page %d: %w: %w", pages, ErrProtocol, err)
-			}
-		}
-		if err := visit(page); err != nil {
-			return err
-		}
-		link = next
+		return page, next, err
 	}
-	return nil
+	return eachPage(c, "reading aside", link, read, visit)
 }
 
 // decodeAside reads a page of users.

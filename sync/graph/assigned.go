@@ -26,35 +26,23 @@ func (c *Client) Assigned(ctx context.Context, appID string) ([]Member, error) {
 	link := fmt.Sprintf("%s/v1.0/servicePrincipals(appId='%s')/appRoleAssignedTo?$top=999", c.cfg.GraphURL, appID)
 	var all []Member
 	known := make(map[string]bool)
-	seen := trail{}
-	for pages, from := 1, initial; link != ""; pages, from = pages+1, following {
-		seen.add(link)
-		page, next, err := c.assignedPage(ctx, link, from)
-		switch {
-		case notFound(err):
-			return nil, fmt.Errorf("reading who is assigned: the tenant has no Enterprise application for the application id %s: "+
-				"check the id (scope and assigned_to of the source), and that an administrator consented: %w", appID, err)
-		case err != nil:
-			return nil, err
-		case next != "" && pages >= c.cfg.MaxPages:
-			return nil, fmt.Errorf("reading who is assigned: %w: there are more than %d pages", ErrProtocol, c.cfg.MaxPages)
-		}
-		if next != "" {
-			err := checkLink(c.graph, next)
-			if err == nil && !seen.add(next) {
-				err = errors.New("its nextLink leads back to a page already read")
-			}
-			if err != nil {
-				return nil, fmt.Errorf("reading who is assigned: page %d: %w: %w", pages, ErrProtocol, err)
-			}
-		}
+	err := eachPage(c, "reading who is assigned", link, func(link string, from origin) ([]Member, string, error) {
+		return c.assignedPage(ctx, link, from)
+	}, func(page []Member) error {
 		for _, m := range page {
 			if !known[m.ID] {
 				known[m.ID] = true
 				all = append(all, m)
 			}
 		}
-		link = next
+		return nil
+	})
+	switch {
+	case notFound(err):
+		return nil, fmt.Errorf("reading who is assigned: the tenant has no Enterprise application for the application id %s: "+
+			"check the id (scope and assigned_to of the source), and that an administrator consented: %w", appID, err)
+	case err != nil:
+		return nil, err
 	}
 	return all, nil
 }

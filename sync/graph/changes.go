@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -107,11 +106,8 @@ func (r *round) checkLinks(page *Page) error {
 	if page.DeltaLink != "" {
 		return checkLink(r.c.graph, page.DeltaLink)
 	}
-	if err := checkLink(r.c.graph, r.next); err != nil {
+	if err := r.c.checkNext(r.seen, r.next); err != nil {
 		return err
-	}
-	if !r.seen.add(r.next) {
-		return errors.New("its nextLink leads back to a page already read")
 	}
 	if r.pages >= r.c.cfg.MaxPages {
 		return fmt.Errorf("the round has more than %d pages", r.c.cfg.MaxPages)

@@ -64,3 +64,41 @@ func (t trail) add(link string) bool {
 	t[sum] = struct{}{}
 	return !known
 }
+
+// checkNext checks a nextLink: that it leads to Graph, and to a page that was not
+// read before.
+func (c *Client) checkNext(seen trail, next string) error {
+	if err := checkLink(c.graph, next); err != nil {
+		return err
+	}
+	if !seen.add(next) {
+		return errors.New("its nextLink leads back to a page already read")
+	}
+	return nil
+}
+
+// eachPage reads a list that is no delta query to its end, page by page from its
+// first link. A page is visited once it is known where it leads. doing begins the
+// errors that are not read's own.
+func eachPage[T any](c *Client, doing, link string, read func(link string, from origin) (page []T, next string, err error), visit func([]T) error) error {
+	seen := trail{}
+	for pages, from := 1, initial; link != ""; pages, from = pages+1, following {
+		seen.add(link)
+		page, next, err := read(link, from)
+		switch {
+		case err != nil:
+			return err
+		case next != "" && pages >= c.cfg.MaxPages:
+			return fmt.Errorf("%s: %w: there are more than %d pages", doing, ErrProtocol, c.cfg.MaxPages)
+		case next != "":
+			if err := c.checkNext(seen, next); err != nil {
+				return fmt.Errorf("%s: page %d: %w: %w", doing, pages, ErrProtocol, err)
+			}
+		}
+		if err := visit(page); err != nil {
+			return err
+		}
+		link = next
+	}
+	return nil
+}
