@@ -366,13 +366,13 @@ func TestForgottenFetchIsNotKept(t *testing.T) {
 func TestRoles(t *testing.T) {
 	payload := base64.RawURLEncoding.EncodeToString([]byte(`{"roles":["User.Read.All","GroupMember.Read.All"],"tid":"t"}`))
 	w := &world{login: alwaysLogin(token("h."+payload+".s", 3599))}
-	roles, err := newClient(t, w, nil).Roles(t.Context())
-	if diff := cmp.Diff([]string{"User.Read.All", "GroupMember.Read.All"}, roles); diff != "" || err != nil {
+	claims, err := newClient(t, w, nil).Claims(t.Context())
+	if diff := cmp.Diff([]string{"User.Read.All", "GroupMember.Read.All"}, claims.Roles); diff != "" || err != nil {
 		t.Errorf("error %v, roles (-want +got):\n%s", err, diff)
 	}
 	for _, opaque := range []string{"opaque", "a.b", "a.!.c", "a.e30x.c"} {
 		w.login = alwaysLogin(token(opaque, 3599))
-		if _, err := newClient(t, w, nil).Roles(t.Context()); err == nil || strings.Contains(err.Error(), opaque) {
+		if _, err := newClient(t, w, nil).Claims(t.Context()); err == nil || strings.Contains(err.Error(), opaque) {
 			t.Errorf("%q: %v", opaque, err)
 		}
 	}
@@ -482,7 +482,7 @@ func TestRefusedCertificateIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &world{login: alwaysLogin(loginRefusal(401, "invalid_client", 700027))}
-	_, err = newClient(t, w, func(cfg *graph.Config) { cfg.Credential = cert }).Roles(t.Context())
+	_, err = newClient(t, w, func(cfg *graph.Config) { cfg.Credential = cert }).Claims(t.Context())
 	if err == nil || !strings.Contains(err.Error(), cert.Thumbprint()) || len(cert.Thumbprint()) != 40 {
 		t.Errorf("error %v", err)
 	}
@@ -521,13 +521,13 @@ func TestFederatedTokenIsReadAnew(t *testing.T) {
 	for _, text := range []string{" \n", strings.Repeat("x", 70<<10)} {
 		write(text)
 		c.ForgetToken()
-		_, err := c.Roles(t.Context())
+		_, err := c.Claims(t.Context())
 		checkSentinel(t, err, graph.ErrCredentials)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.Roles(t.Context())
+	_, err := c.Claims(t.Context())
 	checkSentinel(t, err, graph.ErrCredentials)
 	if len(w.logins) != 2 {
 		t.Errorf("%d logins", len(w.logins))
@@ -541,7 +541,7 @@ func TestRefusedFederatedTokenIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &world{login: alwaysLogin(loginRefusal(401, "invalid_client", 700213))}
-	_, err := newClient(t, w, func(cfg *graph.Config) { cfg.Credential = graph.FederatedToken(path) }).Roles(t.Context())
+	_, err := newClient(t, w, func(cfg *graph.Config) { cfg.Credential = graph.FederatedToken(path) }).Claims(t.Context())
 	for _, word := range []string{"https://issuer", "system:sa:x", "api://AzureADTokenExchange"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("no %q in %q", word, err)

@@ -78,24 +78,6 @@ func decodeCount(body []byte) (int, error) {
 	return n, nil
 }
 
-// Roles gives the application permissions that the access token in use says
-// were granted, sorted as they come. It asks for a token where there is none.
-// They explain a failure; what is allowed is decided by Graph alone, request by
-// request (tokens are not for clients to depend on).
-func (c *Client) Roles(ctx context.Context) ([]string, error) {
-	tok, err := c.tokens.get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var claims struct {
-		Roles []string `json:"roles"`
-	}
-	if err := readClaims(tok.value, &claims); err != nil {
-		return nil, fmt.Errorf("reading the access token: %w", err)
-	}
-	return claims.Roles, nil
-}
-
 // ForgetToken drops the access token, so that the next request asks for a new
 // one: after consent, because a token keeps the roles it was issued with.
 func (c *Client) ForgetToken() { c.tokens.forget() }

@@ -382,15 +382,15 @@ func TestTenantAnswersQueries(t *testing.T) {
 	users, userErr := c.Count(t.Context(), graph.Users)
 	groups, groupErr := c.Count(t.Context(), graph.Groups)
 	org, orgErr := c.Organization(t.Context())
-	roles, roleErr := c.Roles(t.Context())
+	claims, roleErr := c.Claims(t.Context())
 	if err := errors.Join(userErr, groupErr, orgErr, roleErr); err != nil {
 		t.Fatal(err)
 	}
 	if users != tenant.UserCount() || groups != tenant.GroupCount() || org.ID != tenant.ID() || org.DisplayName != tenant.Name() || len(org.Domains) == 0 {
 		t.Errorf("%d users, %d groups, organization %+v", users, groups, org)
 	}
-	slices.Sort(roles)
-	if diff := cmp.Diff([]string{"GroupMember.Read.All", "Organization.Read.All", "User.Read.All"}, roles); diff != "" {
+	slices.Sort(claims.Roles)
+	if diff := cmp.Diff([]string{"GroupMember.Read.All", "Organization.Read.All", "User.Read.All"}, claims.Roles); diff != "" {
 		t.Errorf("roles (-want +got):\n%s", diff)
 	}
 }
@@ -402,7 +402,7 @@ func TestTenantRefusesTheLogin(t *testing.T) {
 			tenant := graphtest.NewTenant(graphtest.Options{Seed: 1})
 			c := serve(t, tenant, nil)
 			tenant.Inject(graphtest.LoginRefuses(number).Forever())
-			_, err := c.Roles(t.Context())
+			_, err := c.Claims(t.Context())
 			var refused *graph.LoginError
 			if !errors.As(err, &refused) || !slices.Contains(refused.Numbers, number) || refused.TraceID == "" || refused.CorrelationID == "" || refused.Timestamp == "" {
 				t.Fatalf("error %+v", err)
@@ -422,7 +422,7 @@ func TestTenantAcceptsOurAssertions(t *testing.T) {
 	}
 	tenant := graphtest.NewCompany(graphtest.Options{Seed: 5}, 10, 1)
 	c := serve(t, tenant, func(cfg *graph.Config) { cfg.Credential = cert })
-	_, err = c.Roles(t.Context())
+	_, err = c.Claims(t.Context())
 	checkSentinel(t, err, graph.ErrCredentials)
 	tenant.UpdateApp("11111111-2222-4333-8444-555555555555", func(a *graphtest.App) { a.Certificates = append(a.Certificates, leaf) })
 	for range 2 {

@@ -193,7 +193,7 @@ func TestSecretIsNeverSentElsewhere(t *testing.T) {
 	login := httptest.NewServer(http.RedirectHandler(evil.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(login.Close)
 	c := newClient(t, nil, func(cfg *graph.Config) { cfg.LoginURL, cfg.HTTPClient = login.URL, login.Client() })
-	_, err := c.Roles(t.Context())
+	_, err := c.Claims(t.Context())
 	checkSentinel(t, err, graph.ErrUnavailable)
 	var refused *graph.LoginError
 	if !errors.As(err, &refused) || refused.Status != 307 || leaked.Load() {
@@ -207,7 +207,7 @@ func TestWrongServerCertificateIsNotRetried(t *testing.T) {
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	c := newClient(t, nil, func(cfg *graph.Config) { cfg.LoginURL, cfg.HTTPClient = srv.URL, nil })
-	_, err := c.Roles(t.Context())
+	_, err := c.Claims(t.Context())
 	checkSentinel(t, err, graph.ErrUnavailable)
 	if s := c.Status(); s.TokenFetches != 1 || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("%d tries, error %v", s.TokenFetches, err)
