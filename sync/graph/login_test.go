@@ -363,6 +363,33 @@ func TestForgottenFetchIsNotKept(t *testing.T) {
 	})
 }
 
+// A token keeps the permissions that it was issued with: what was granted after
+// a refusal for want of one takes a new token. Nobody asks for one who is refused
+// for another reason, nor twice for the same refusal.
+func TestATokenThatLacksAPermissionIsNotUsedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		code   string
+		logins int
+	}{{"Authorization_RequestDenied", 2}, {"authorization_requestdenied", 2}, {"AccessDenied", 1}} {
+		t.Run(tt.code, func(t *testing.T) {
+			w := &world{graph: inTurn(refusal(403, tt.code), lastPage())}
+			c := newClient(t, w, nil)
+			if _, _, err := read(c.Changes(t.Context(), graph.Users, "")); err == nil {
+				t.Fatal("the refusal is no error")
+			}
+			if len(w.logins) != 1 {
+				t.Errorf("%d logins during the refusal", len(w.logins))
+			}
+			if _, _, err := read(c.Changes(t.Context(), graph.Users, "")); err != nil {
+				t.Fatal(err)
+			}
+			if len(w.logins) != tt.logins {
+				t.Errorf("%d logins until the next round, want %d", len(w.logins), tt.logins)
+			}
+		})
+	}
+}
+
 func TestRoles(t *testing.T) {
 	payload := base64.RawURLEncoding.EncodeToString([]byte(`{"roles":["User.Read.All","GroupMember.Read.All"],"tid":"t"}`))
 	w := &world{login: alwaysLogin(token("h."+payload+".s", 3599))}
