@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/google/cel-go/cel"
 )
@@ -152,20 +153,27 @@ func (b builder) extensions(k Kind) func(string) *propertyType {
 	}
 }
 
+// objectTypes are the types of each kind, made once. They are not changed: an Env,
+// which adds a registry to its own, makes them for itself.
+var objectTypes = [...]func() *typeTable{
+	User:  sync.OnceValue(func() *typeTable { return newTypeTable(User) }),
+	Group: sync.OnceValue(func() *typeTable { return newTypeTable(Group) }),
+}
+
 // Properties lists the documented properties of a kind, sorted. Tenants have
 // others beside them: directory extensions and schema extensions.
 func Properties(k Kind) []Property {
-	table := newTypeTable(k)
+	root := objectTypes[k]().root
 	var all []Property
-	for _, name := range table.root.names() {
-		all = append(all, property(name, table.root.fields[name].kind))
+	for _, name := range root.names() {
+		all = append(all, property(name, root.fields[name].kind))
 	}
 	return all
 }
 
 // Lookup gives a property by name.
 func Lookup(k Kind, name string) (Property, bool) {
-	f := newTypeTable(k).root.field(name)
+	f := objectTypes[k]().root.field(name)
 	if f == nil {
 		return Property{}, false
 	}
