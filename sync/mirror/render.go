@@ -37,7 +37,8 @@ type renderer struct {
 	expires bool
 
 	// Resources that were in no group so far, because they were not served:
-	// their memberships have to be joined from what is stored.
+	// their memberships have to be joined from what is stored. A first picture
+	// joins all memberships anyway, and has none.
 	newUsers, newGroups []string
 	// turned are groups that may have come or gone since the picture was made:
 	// who is in one of them then is in another's groups, too.
@@ -160,7 +161,7 @@ func (r *renderer) object(obj *store.Object) error {
 		return r.unfit(obj, err)
 	}
 	rec.Detached = !in
-	if in && (!known || before.Detached()) {
+	if in && r.current != nil && (!known || before.Detached()) {
 		r.newUsers = append(r.newUsers, obj.ID)
 	}
 	return r.put(obj, rec, problems)
@@ -219,7 +220,7 @@ func (r *renderer) group(obj *store.Object, before directory.Resource, known boo
 		return r.unfit(obj, err)
 	}
 	delete(r.gone, obj.ID)
-	if !known {
+	if !known && r.current != nil {
 		r.newGroups = append(r.newGroups, obj.ID)
 	}
 	return r.put(obj, rec, problems)
