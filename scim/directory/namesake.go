@@ -2,7 +2,6 @@ package directory
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 )
 
@@ -22,7 +21,7 @@ func (d *Draft) Yield() []string {
 		if _, drafted := d.byID[r.ID()]; drafted {
 			continue
 		}
-		if name := r.userName(); name != "" {
+		if name := r.UserName(); name != "" {
 			h := keyHash(Fold(name))
 			detached[h] = append(detached[h], r.ID())
 		}
@@ -61,12 +60,6 @@ func (d *Draft) baseHas(h uint64) bool {
 	return false
 }
 
-// userName is a user's userName, "" where she has none.
-func (r Resource) userName() (name string) {
-	_ = json.Unmarshal(r.Attribute("userName"), &name)
-	return name
-}
-
 // Namesakes gives the positions of the users who share a userName, which has to
 // be unique (RFC 7643 §4.1.1, without regard to case): one slice, ascending, for
 // each such name, ordered by the first. Its cost is a look at one number for each
@@ -91,7 +84,7 @@ func (v *View) byUserName(h uint64) map[string][]int {
 	names := make(map[string][]int)
 	for _, p := range v.parts {
 		for r := range p.snap.matches(User, keyUserName, h) {
-			name := Fold(r.userName())
+			name := Fold(r.UserName())
 			if at := p.start[User] + r.pos; !slices.Contains(names[name], at) {
 				names[name] = append(names[name], at)
 			}

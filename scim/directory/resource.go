@@ -67,6 +67,12 @@ func (r Resource) Version() string {
 	return string(b[:])
 }
 
+// UserName is the userName of a user as it is served, "" where she has none.
+func (r Resource) UserName() (name string) {
+	_ = json.Unmarshal(r.Attribute("userName"), &name) // absent, or as the mapping wrote it
+	return name
+}
+
 // Head is the JSON of the resource's attributes without braces and without
 // groups, members and meta: the mapping's [Record.Body]. The first attribute is
 // schemas, the second id.

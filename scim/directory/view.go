@@ -110,6 +110,20 @@ func (v *View) Find(t Type, ix Index, key string) []int {
 	return v.gather(t, func(s *Snapshot) []int { return s.find(t, ix, key) })
 }
 
+// Named gives the positions of the resources of type t that people may mean by a
+// text, each once: by userName, e-mail address, displayName, externalId, in this
+// order. As of Find there may be a few more.
+func (v *View) Named(t Type, text string) (all []int) {
+	for _, ix := range []Index{ByUserName, ByEmail, ByDisplayName, ByExternalID} {
+		for _, i := range v.Find(t, ix, text) {
+			if !slices.Contains(all, i) {
+				all = append(all, i)
+			}
+		}
+	}
+	return all
+}
+
 // ModifiedSince gives the positions, ascending, of the resources of type t
 // whose lastModified is at or after the given time.
 func (v *View) ModifiedSince(t Type, since time.Time) []int {

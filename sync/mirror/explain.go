@@ -150,23 +150,17 @@ func (m *Mirror) findServed(ctx context.Context, text string, limit int) (found 
 		return nil, nil
 	}
 	v := directory.NewView(current)
-	seen := make(map[string]bool)
 	for t, kind := range []store.Kind{directory.User: store.User, directory.Group: store.Group} {
-		t := directory.Type(t)
-		for _, ix := range []directory.Index{directory.ByUserName, directory.ByEmail, directory.ByDisplayName, directory.ByExternalID} {
-			for _, i := range v.Find(t, ix, text) {
-				id := v.At(t, i).ID()
-				if seen[id] || len(found) >= limit {
-					continue
-				}
-				seen[id] = true
-				obj, ok, err := m.cfg.Store.Object(ctx, m.cfg.Name, kind, id)
-				if err != nil {
-					return nil, err
-				}
-				if ok {
-					found = append(found, obj)
-				}
+		for _, i := range v.Named(directory.Type(t), text) {
+			if len(found) >= limit {
+				break
+			}
+			obj, ok, err := m.cfg.Store.Object(ctx, m.cfg.Name, kind, v.At(directory.Type(t), i).ID())
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				found = append(found, obj)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,7 +82,7 @@ func Namesakes(view *directory.View, limit int) (named []Namesake, total int) {
 func namesakes(view *directory.View, all [][]int, limit int) (named []Namesake, total int) {
 	for _, positions := range all[:min(len(all), limit)] {
 		shown := positions[:min(len(positions), maxOwners)]
-		n := Namesake{UserName: userName(view.At(directory.User, positions[0])), More: len(positions) - len(shown)}
+		n := Namesake{UserName: view.At(directory.User, positions[0]).UserName(), More: len(positions) - len(shown)}
 		for _, i := range shown {
 			r := view.At(directory.User, i)
 			n.Owners = append(n.Owners, Owner{r.Source(), r.ID(), r.Active()})
@@ -118,9 +117,9 @@ func changedNamesakes(view *directory.View, sealed *directory.Snapshot) (all [][
 		if c.Type != directory.User || gone(c) {
 			continue
 		}
-		name := userName(c.After)
+		name := c.After.UserName()
 		key := directory.Fold(name)
-		if name == "" || seen[key] || c.Kind != directory.Added && directory.Fold(userName(c.Before)) == key {
+		if name == "" || seen[key] || c.Kind != directory.Added && directory.Fold(c.Before.UserName()) == key {
 			continue
 		}
 		seen[key] = true
@@ -132,11 +131,6 @@ func changedNamesakes(view *directory.View, sealed *directory.Snapshot) (all [][
 		}
 	}
 	return all
-}
-
-func userName(r directory.Resource) (name string) {
-	_ = json.Unmarshal(r.Attribute("userName"), &name) // we have written it
-	return name
 }
 
 // judgeNames finds the new namesakes, and speaks against them where that is the

@@ -119,10 +119,8 @@ func (d *Daemon) lookupLeft(text string, limit int) (found []admin.Found) {
 		add(r)
 	}
 	for t := range directory.Type(directory.NumTypes) {
-		for _, ix := range []directory.Index{directory.ByUserName, directory.ByEmail, directory.ByDisplayName, directory.ByExternalID} {
-			for _, i := range v.Find(t, ix, text) {
-				add(v.At(t, i))
-			}
+		for _, i := range v.Named(t, text) {
+			add(v.At(t, i))
 		}
 	}
 	return found
