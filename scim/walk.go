@@ -83,7 +83,6 @@ type walk struct {
 	pin    // zero while the walk sleeps
 	query  [16]byte
 	status WalkStatus
-	cursor bool // by cursor: noted only
 	lost   bool // its view is gone
 	past   bool // it is in the history, as one broken off
 	told   bool // its end has been told
@@ -149,10 +148,12 @@ func (s *session) byCursor(st step, view string, total int, now time.Time) bool 
 	defer s.mu.Unlock()
 	s.expire(now)
 	if st.start == 1 {
-		return s.begin(newWalk(st, view, total, now), st, now)
+		w := newWalk(st, view, total, now)
+		w.status.Cursor = true
+		return s.begin(w, st, now)
 	}
 	for _, w := range s.walks {
-		if w.cursor && w.query == st.query && w.status.View == view && (w.next == st.start || w.latest == st.start) {
+		if w.status.Cursor && w.query == st.query && w.status.View == view && (w.next == st.start || w.latest == st.start) {
 			w.take(st, now)
 			s.touch(w)
 			s.finish(w)
@@ -181,7 +182,7 @@ func (s *session) match(st step) (found *walk, expected bool) {
 	best := -1
 	var latest *walk
 	for _, w := range s.walks { // later ones are used later
-		if w.cursor || w.query != st.query {
+		if w.status.Cursor || w.query != st.query {
 			continue
 		}
 		if !w.status.Done && !w.past {
@@ -217,7 +218,7 @@ func (w *walk) kinship(st step) (n int) {
 // whether there is anything to keep over a restart.
 func (s *session) open(st step, p pin, now time.Time) bool {
 	w := newWalk(st, p.view.ID(), p.result.total(), now)
-	w.pin, w.cursor, w.status.Cursor = p, false, false
+	w.pin = p
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
@@ -227,10 +228,10 @@ func (s *session) open(st step, p pin, now time.Time) bool {
 	return s.begin(w, st, now)
 }
 
-// newWalk makes a walk by cursor, before its first page.
+// newWalk makes a walk before its first page.
 func newWalk(st step, view string, total int, now time.Time) *walk {
-	return &walk{query: st.query, cursor: true, first: st.start, next: st.start, status: WalkStatus{
-		Endpoint: st.name, Filtered: !st.whole, Delta: st.delta, Cursor: true, Agent: st.agent,
+	return &walk{query: st.query, first: st.start, next: st.start, status: WalkStatus{
+		Endpoint: st.name, Filtered: !st.whole, Delta: st.delta, Agent: st.agent,
 		View: view, Started: now, Total: total,
 	}}
 }

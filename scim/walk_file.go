@@ -48,7 +48,6 @@ type walkFile struct {
 // hash, and the view a name.
 type keptWalk struct {
 	Query  string     `json:"query"`
-	Cursor bool       `json:"cursor,omitempty"`
 	Told   bool       `json:"told,omitempty"`
 	First  int        `json:"first"`
 	Next   int        `json:"next"`
@@ -96,7 +95,7 @@ func (s *Sessions) load() error {
 		c := s.of(name)
 		c.history = k.History
 		for _, kw := range k.Walks {
-			w := &walk{status: kw.Status, cursor: kw.Cursor, told: kw.Told, first: kw.First, next: kw.Next, latest: kw.Latest, size: kw.Size, past: kw.Past, agent: kw.Status.Agent}
+			w := &walk{status: kw.Status, told: kw.Told, first: kw.First, next: kw.Next, latest: kw.Latest, size: kw.Size, past: kw.Past, agent: kw.Status.Agent}
 			if n, err := hex.Decode(w.query[:], []byte(kw.Query)); err != nil || n != len(w.query) {
 				return fmt.Errorf("reading the file of imports: query of %s: %q", name, kw.Query)
 			}
@@ -175,7 +174,7 @@ func (s *Sessions) kept() map[string]keptSession {
 		k := keptSession{History: append([]WalkStatus(nil), c.history...)}
 		for _, w := range c.walks {
 			k.Walks = append(k.Walks, keptWalk{
-				Query: hex.EncodeToString(w.query[:]), Cursor: w.cursor, Told: w.told, First: w.first, Next: w.next,
+				Query: hex.EncodeToString(w.query[:]), Told: w.told, First: w.first, Next: w.next,
 				Latest: w.latest, Size: w.size, Past: w.past, Status: w.status,
 			})
 		}
