@@ -9,6 +9,7 @@ import (
 
 	"scimbridge/cmd/internal/config"
 	"scimbridge/cmd/internal/daemon"
+	"scimbridge/cmd/internal/words"
 )
 
 func checkConfigCommand(p *program) *cobra.Command {
@@ -44,7 +45,7 @@ Exit status 2 if there is any. Warnings do not change the exit status.`,
 				fmt.Fprintf(p.stderr, "warning: %v\n", w)
 			}
 			fmt.Fprintf(p.stdout, "%s is in order: %s, %s; SCIM at %s\n", p.configFile,
-				count(len(cfg.Sources), "source"), count(len(cfg.SCIM.Clients), "client"), cfg.SCIM.PublicURL)
+				words.Count(len(cfg.Sources), "source"), words.Count(len(cfg.SCIM.Clients), "client"), cfg.SCIM.PublicURL)
 			return nil
 		},
 	}
@@ -93,21 +94,4 @@ func (p *program) printJSON(v any) error {
 	enc := json.NewEncoder(p.stdout)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// count gives a number with its noun.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%s %s", thousands(n), noun)
-}
-
-// thousands writes a number with commas, as people read it.
-func thousands(n int) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scimbridge/cmd/internal/admin"
+	"scimbridge/cmd/internal/words"
 	"scimbridge/scim/directory"
 )
 
@@ -61,7 +62,7 @@ func (p *program) printStatus(st *admin.Status) error {
 		if s.Next.After(st.Now) {
 			next = "in " + ago(s.Next, st.Now)
 		}
-		r := row(s.Name, s.State, thousands(s.Users), thousands(s.ActiveUsers), thousands(s.Groups), last, next)
+		r := row(s.Name, s.State, words.Thousands(s.Users), words.Thousands(s.ActiveUsers), words.Thousands(s.Groups), last, next)
 		r[1].tone = toneOf(s.State)
 		rows = append(rows, r)
 	}
@@ -83,13 +84,13 @@ func (p *program) printStatus(st *admin.Status) error {
 		case s.State == "waiting for consent":
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("WAITING FOR CONSENT"), s.Error)
 		case s.Failures > 0:
-			fmt.Fprintf(p.stdout, "\n%s: %s since %s (%s in a row; %s): %s\n", s.Name, p.loud("FAILING"), s.FailedSince.Local().Format(time.DateTime), count(s.Failures, "round"), nextTry(st, &s), s.Error)
+			fmt.Fprintf(p.stdout, "\n%s: %s since %s (%s in a row; %s): %s\n", s.Name, p.loud("FAILING"), s.FailedSince.Local().Format(time.DateTime), words.Count(s.Failures, "round"), nextTry(st, &s), s.Error)
 		case s.Error != "":
 			fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, s.Error)
 		}
 		if s.HiddenGroups > 0 {
 			fmt.Fprintf(p.stdout, "\n%s: %s served without any: %s\n  grant the application permission Member.Read.Hidden to see them\n",
-				s.Name, count(s.HiddenGroups, "group")+hides(s.HiddenGroups), strings.Join(s.HiddenNames, ", "))
+				s.Name, words.Count(s.HiddenGroups, "group")+hides(s.HiddenGroups), strings.Join(s.HiddenNames, ", "))
 		}
 		if s.Waiting != "" {
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("WAITING FOR CONSENT"), s.Waiting)
@@ -138,9 +139,9 @@ func nextTry(st *admin.Status, s *admin.SourceStatus) string {
 func progress(s *admin.SourceStatus) string {
 	of := func(n, total int) string {
 		if total == 0 {
-			return thousands(n)
+			return words.Thousands(n)
 		}
-		return thousands(n) + " of about " + thousands(total)
+		return words.Thousands(n) + " of about " + words.Thousands(total)
 	}
 	text := fmt.Sprintf("%s users and %s groups so far, %.0f a second", of(s.ProgressUsers, s.ProgressTotalUsers), of(s.ProgressGroups, s.ProgressTotalGroups), s.ProgressRate)
 	if s.ProgressLeft > 0 {
@@ -165,9 +166,9 @@ func (p *program) printClients(st *admin.Status) error {
 		for _, i := range imports {
 			since := "-"
 			if i.DeltaReads > 0 {
-				since = fmt.Sprintf("%s ×, %s found", thousands(i.DeltaReads), thousands(i.DeltaResources))
+				since = fmt.Sprintf("%s ×, %s found", words.Thousands(i.DeltaReads), words.Thousands(i.DeltaResources))
 			}
-			r := row(name, last, i.Endpoint, i.State, thousands(i.Resources)+" of "+thousands(i.Total), ago(st.Now, i.Started)+" ago", since)
+			r := row(name, last, i.Endpoint, i.State, words.Thousands(i.Resources)+" of "+words.Thousands(i.Total), ago(st.Now, i.Started)+" ago", since)
 			r[3].tone = toneOf(i.State)
 			rows = append(rows, r)
 			name, last = "", ""
@@ -199,7 +200,7 @@ func (p *program) printDuplicates(d *admin.DuplicateNames) {
 	if d == nil {
 		return
 	}
-	fmt.Fprintf(p.stdout, "\n%s with more than one owner; all are served:\n", count(d.Total, "userName"))
+	fmt.Fprintf(p.stdout, "\n%s with more than one owner; all are served:\n", words.Count(d.Total, "userName"))
 	for _, n := range d.Names[:min(len(d.Names), shownDuplicates)] {
 		fmt.Fprintf(p.stdout, "  %s:", n.UserName)
 		for _, o := range n.Owners {
@@ -363,7 +364,7 @@ func (p *program) printRound(source string, r *admin.Round) {
 	outcome := paletteFor(p.stdout).paint(toneOf(r.Outcome), r.Outcome)
 	line := source + ": " + outcome
 	if r.Round > 0 {
-		line = fmt.Sprintf("%s: round %d %s, %s in %s", source, r.Round, outcome, count(r.Pages, "page"), r.Elapsed.Round(time.Millisecond))
+		line = fmt.Sprintf("%s: round %d %s, %s in %s", source, r.Round, outcome, words.Count(r.Pages, "page"), r.Elapsed.Round(time.Millisecond))
 	}
 	fmt.Fprintln(p.stdout, line)
 	for _, c := range []struct {
@@ -389,7 +390,7 @@ func describe(c *directory.Counts) string {
 		{c.Deactivated, "deactivated"}, {c.Reactivated, "reactivated"}, {c.Purged, "gone for good"},
 	} {
 		if part.n > 0 {
-			parts = append(parts, thousands(part.n)+" "+part.what)
+			parts = append(parts, words.Thousands(part.n)+" "+part.what)
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scimbridge/cmd/internal/daemon"
+	"scimbridge/cmd/internal/words"
 	"scimbridge/sync/graph/graphtest"
 )
 
@@ -66,7 +67,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
 
-	d.say("Making a company of %s and %s …", plural(d.users, "person", "people"), count(d.groups, "group"))
+	d.say("Making a company of %s and %s …", words.CountOf(d.users, "person", "people"), words.Count(d.groups, "group"))
 	d.tenant = graphtest.NewCompany(graphtest.Options{Seed: d.seed}, d.users, d.groups)
 	server := graphtest.NewServer(d.tenant)
 	if err := server.Start(); err != nil {
@@ -83,8 +84,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return ended(ctx, err)
 	}
 	view := d.daemon.Status().Sources[0]
-	d.say("Read %s and %s from Microsoft Graph in %s (%s).\n", plural(view.Users, "person", "people"), count(view.Groups, "group"),
-		time.Since(started).Round(time.Millisecond), count(len(d.tenant.Journal()), "request"))
+	d.say("Read %s and %s from Microsoft Graph in %s (%s).\n", words.CountOf(view.Users, "person", "people"), words.Count(view.Groups, "group"),
+		time.Since(started).Round(time.Millisecond), words.Count(len(d.tenant.Journal()), "request"))
 	d.explain()
 
 	if err := d.showImport(ctx); err != nil {
@@ -187,7 +188,7 @@ func (d *demo) awaitImport(ctx context.Context) error {
 		}
 		if live && st.ProgressUsers > 0 {
 			fmt.Fprintf(d.p.stdout, "\rReading from Microsoft Graph: %s of %s people, %s groups …",
-				thousands(min(st.ProgressUsers, d.users)), thousands(d.users), thousands(st.ProgressGroups))
+				words.Thousands(min(st.ProgressUsers, d.users)), words.Thousands(d.users), words.Thousands(st.ProgressGroups))
 		}
 	}
 	return nil
@@ -239,12 +240,4 @@ func urlValue(s string) string {
 		}
 	}
 	return b.String()
-}
-
-// plural gives a number with its noun.
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return thousands(n) + " " + many
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"scimbridge/cmd/internal/words"
 )
 
 // What an identity platform reads of the resources.
@@ -62,8 +64,8 @@ func (d *demo) showImport(ctx context.Context) error {
 		memberships += len(g.Members)
 	}
 	d.say("The platform received %s (%s active) and %s with %s,\nin %s of %.1f MB together, in %s.",
-		plural(len(got.users), "person", "people"), thousands(active), count(len(got.groups), "group"), count(memberships, "membership"),
-		count(got.pages, "page"), float64(got.bytes)/1e6, got.elapsed.Round(time.Millisecond))
+		words.CountOf(len(got.users), "person", "people"), words.Thousands(active), words.Count(len(got.groups), "group"), words.Count(memberships, "membership"),
+		words.Count(got.pages, "page"), float64(got.bytes)/1e6, got.elapsed.Round(time.Millisecond))
 	if err := d.verify(got); err != nil {
 		return fmt.Errorf("the import is not what the company is: %w", err)
 	}

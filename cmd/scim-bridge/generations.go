@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scimbridge/cmd/internal/admin"
+	"scimbridge/cmd/internal/words"
 	"scimbridge/sync/mirror"
 )
 
@@ -150,7 +151,7 @@ func (p *program) listGenerations(cmd *cobra.Command, r *remote, source string, 
 		if g.Current {
 			note = "served now"
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", g.Number, g.Published.Local().Format(time.DateTime), thousands(g.Users), thousands(g.Groups), note)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", g.Number, g.Published.Local().Format(time.DateTime), words.Thousands(g.Users), words.Thousands(g.Groups), note)
 	}
 	return w.Flush()
 }

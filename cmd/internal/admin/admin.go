@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"scimbridge/cmd/internal/rehearse"
+	"scimbridge/cmd/internal/words"
 	"scimbridge/scim/directory"
 	"scimbridge/sync/mirror"
 )
@@ -285,11 +286,7 @@ func (s *SourceStatus) LeftOut() string {
 		out  map[string]int
 	}{{"user", s.LeftOutUsers}, {"group", s.LeftOutGroups}} {
 		for _, rule := range slices.Sorted(maps.Keys(kind.out)) {
-			noun := kind.noun
-			if kind.out[rule] != 1 {
-				noun += "s"
-			}
-			parts = append(parts, thousands(kind.out[rule])+" "+noun+" by "+rule)
+			parts = append(parts, words.Count(kind.out[rule], kind.noun)+" by "+rule)
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"scimbridge/cmd/internal/words"
 	"scimbridge/scim/directory"
 )
 
@@ -61,7 +62,7 @@ func newChart(rounds []PastRound) chart {
 		x := barStep * (offset + i)
 		c.Bars = append(c.Bars, bar{
 			X: x, Y: barHeight - height, H: height, Kind: r.Outcome,
-			Title: fmt.Sprintf("%s: %s, %s changed in %s", clock(r.Started), r.Outcome, thousands(r.Changed), span(r.Elapsed)),
+			Title: fmt.Sprintf("%s: %s, %s changed in %s", clock(r.Started), r.Outcome, words.Thousands(r.Changed), span(r.Elapsed)),
 		})
 		y := barHeight / 2
 		if c.High > c.Low {
@@ -72,7 +73,7 @@ func newChart(rounds []PastRound) chart {
 	if len(points) > 1 {
 		c.Line = strings.Join(points, " ")
 	}
-	c.Summary = fmt.Sprintf("The last %d rounds, %d of which failed; %s to %s active users.", len(rounds), failed, thousands(c.Low), thousands(c.High))
+	c.Summary = fmt.Sprintf("The last %d rounds, %d of which failed; %s to %s active users.", len(rounds), failed, words.Thousands(c.Low), words.Thousands(c.High))
 	return c
 }
 
@@ -140,9 +141,9 @@ func (t trend) line(rounds []PastRound, level int, number func(PastRound) int) l
 // Span words the numbers between which a line lies.
 func (l line) Span() string {
 	if l.Low == l.High {
-		return thousands(l.Low)
+		return words.Thousands(l.Low)
 	}
-	return thousands(l.Low) + " to " + thousands(l.High)
+	return words.Thousands(l.Low) + " to " + words.Thousands(l.High)
 }
 
 // counted words what became of users or groups; empty: nothing.
@@ -156,7 +157,7 @@ func counted(what string, c directory.Counts) string {
 		{c.Removed, "removed"}, {c.Purged, "gone for good"},
 	} {
 		if part.n > 0 {
-			parts = append(parts, thousands(part.n)+" "+part.what)
+			parts = append(parts, words.Thousands(part.n)+" "+part.what)
 		}
 	}
 	if len(parts) == 0 {

@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"scimbridge/cmd/internal/words"
 )
 
 //go:embed page.html page.css page.js consent.css
@@ -35,7 +37,7 @@ func pageTemplate() *template.Template {
 		panic(err) // it is part of the program
 	}
 	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"n": thousands, "span": span, "counts": counted, "join": strings.Join, "clock": clock, "iso": iso,
+		"n": words.Thousands, "span": span, "counts": counted, "join": strings.Join, "clock": clock, "iso": iso,
 	}).Parse(string(text)))
 }
 
@@ -164,15 +166,6 @@ func tone(s *SourceStatus) string {
 		return "warn"
 	}
 	return "busy"
-}
-
-// thousands writes a number as people read it.
-func thousands(n int) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }
 
 // span writes a duration roughly.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -231,18 +232,9 @@ func (l *lifeLog) note(log *slog.Logger, sources []admin.SourceStatus) {
 		attrs := []any{"source", s.Name, "state", state, "was", was}
 		switch state {
 		case stateConsent, string(mirror.Failing), string(mirror.HeldState):
-			log.Warn("source is "+state, append(attrs, "why", firstOf(s.Held, s.Error))...)
+			log.Warn("source is "+state, append(attrs, "why", cmp.Or(s.Held, s.Error))...)
 		default:
 			log.Info("source is "+state, attrs...)
 		}
 	}
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

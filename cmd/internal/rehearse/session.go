@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"scimbridge/cmd/internal/words"
 )
 
 const (
@@ -318,7 +320,7 @@ func (s *session) walk(w walk) bool {
 	if pages > 1 {
 		request += " …"
 	}
-	return s.note(w.what, request, pages, began, thousands(len(seen))+", each once", err)
+	return s.note(w.what, request, pages, began, words.Thousands(len(seen))+", each once", err)
 }
 
 // users walks all users, and has each judged.
@@ -364,7 +366,7 @@ func (s *session) first(what, query string) (u user, ok bool) {
 	if err == nil && l.resources == 0 && l.Total > 0 {
 		err = errors.New("no user came")
 	}
-	ok = s.note(what, "GET "+readable(path), 1, began, fmt.Sprintf("%d of %s", l.resources, thousands(max(l.Total, 0))), err)
+	ok = s.note(what, "GET "+readable(path), 1, began, fmt.Sprintf("%d of %s", l.resources, words.Thousands(max(l.Total, 0))), err)
 	return u, ok && u.ID != ""
 }
 
@@ -376,7 +378,7 @@ func (s *session) lookUp(what, endpoint, filter, more string, want int) {
 	if err == nil && want >= 0 && l.Total != want {
 		err = fmt.Errorf("%d were found, and %d expected", l.Total, want)
 	}
-	s.note(what, "GET "+readable(path), 1, began, thousands(max(l.Total, 0))+" found", err)
+	s.note(what, "GET "+readable(path), 1, began, words.Thousands(max(l.Total, 0))+" found", err)
 }
 
 // document asks for a document of discovery that must carry schemas.

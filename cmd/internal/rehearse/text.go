@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"scimbridge/cmd/internal/words"
 )
 
 // WriteText writes the report for people.
@@ -23,13 +25,13 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 		times := ""
 		if q.Times > 1 {
-			times = thousands(q.Times) + " × "
+			times = words.Thousands(q.Times) + " × "
 		}
 		fmt.Fprintf(table, "  %s %s\t%s\t%s%s\n", mark, q.What, q.Detail, times, q.Request)
 	}
 	table.Flush()
 	fmt.Fprintf(&b, "\n%s read, %s of them active, and %s, in %s.\n",
-		plural(r.Users, "user"), thousands(r.ActiveUsers), plural(r.Groups, "group"), r.Elapsed.Round(time.Millisecond))
+		words.Count(r.Users, "user"), words.Thousands(r.ActiveUsers), words.Count(r.Groups, "group"), r.Elapsed.Round(time.Millisecond))
 	for i := range r.Findings {
 		r.Findings[i].write(&b)
 	}
@@ -62,11 +64,11 @@ func (r *Report) verdict() string {
 	}
 	switch {
 	case failed > 0:
-		return fmt.Sprintf("%s would not be able to import: %s went wrong.", r.Title, plural(failed, "request"))
+		return fmt.Sprintf("%s would not be able to import: %s went wrong.", r.Title, words.Count(failed, "request"))
 	case counts[Rejected]+counts[Mismatched] > 0:
-		return fmt.Sprintf("%s would not take everybody as they are: %s.", r.Title, plural(counts[Rejected]+counts[Mismatched], "fault"))
+		return fmt.Sprintf("%s would not take everybody as they are: %s.", r.Title, words.Count(counts[Rejected]+counts[Mismatched], "fault"))
 	case counts[Warning] > 0:
-		return fmt.Sprintf("%s would take everybody, with %s.", r.Title, plural(counts[Warning], "remark"))
+		return fmt.Sprintf("%s would take everybody, with %s.", r.Title, words.Count(counts[Warning], "remark"))
 	}
 	return r.Title + " would take everybody as they are."
 }
@@ -82,9 +84,9 @@ func (f *Finding) write(b *bytes.Buffer) {
 	}
 	inactive := ""
 	if f.Inactive > 0 {
-		inactive = fmt.Sprintf(", %s of them inactive", thousands(f.Inactive))
+		inactive = fmt.Sprintf(", %s of them inactive", words.Thousands(f.Inactive))
 	}
-	fmt.Fprintf(b, "\n%s: %s %s %s%s\n  %s\n", strings.ToUpper(f.Effect), plural(f.Count, noun), verb, f.What, inactive, f.Why)
+	fmt.Fprintf(b, "\n%s: %s %s %s%s\n  %s\n", strings.ToUpper(f.Effect), words.Count(f.Count, noun), verb, f.What, inactive, f.Why)
 	table := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
 	several := slices.ContainsFunc(f.Named, func(n Resource) bool { return n.Source != f.Named[0].Source })
 	for _, n := range f.Named {
@@ -104,7 +106,7 @@ func (f *Finding) write(b *bytes.Buffer) {
 	}
 	table.Flush()
 	if f.Omitted > 0 {
-		fmt.Fprintf(b, "    and %s more (--limit 0 names all)\n", thousands(f.Omitted))
+		fmt.Fprintf(b, "    and %s more (--limit 0 names all)\n", words.Thousands(f.Omitted))
 	}
 	if f.Mend != "" {
 		fmt.Fprintf(b, "  → %s\n", f.Mend)
@@ -122,20 +124,4 @@ func printable(s string) string {
 		}
 		return '�'
 	}, s)
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
-}
-
-// thousands writes a number as people read it.
-func thousands(n int) string {
-	text := strconv.Itoa(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }
