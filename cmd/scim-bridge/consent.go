@@ -57,25 +57,12 @@ type consentOptions struct {
 	handOff, again, noBrowser bool
 }
 
-// A consentDesk is where consent is asked for: the running daemon, or this
-// process.
-type consentDesk interface {
-	// Ask begins a consent, unless it is given already.
-	Ask(ctx context.Context, again bool) (admin.ConsentAsked, error)
-	// HandOff makes what is sent to somebody else.
-	HandOff(ctx context.Context) (admin.HandOff, error)
-	// Answer takes an answer that was pasted. The error says why it is none.
-	Answer(ctx context.Context, text string) error
-	// Progress tells what became of it.
-	Progress(ctx context.Context, since time.Time) (admin.ConsentProgress, error)
-}
-
 func (p *program) consent(ctx context.Context, stdin io.Reader, o consentOptions) error {
 	r, source, err := p.remoteSource(o.source)
 	if err != nil {
 		return err
 	}
-	var desk consentDesk = &daemonDesk{r, source}
+	var desk admin.ConsentDesk = &daemonDesk{r, source}
 	if !r.answers(ctx) {
 		cfg, err := config.Load(p.configFile)
 		if err != nil {
@@ -94,7 +81,7 @@ func (p *program) consent(ctx context.Context, stdin io.Reader, o consentOptions
 
 // A consentSession is one run of the command.
 type consentSession struct {
-	desk    consentDesk
+	desk    admin.ConsentDesk
 	source  string
 	out     io.Writer
 	options consentOptions

@@ -100,23 +100,23 @@ func (d *ownDesk) Close() error {
 	return err
 }
 
-// Ask implements consentDesk.
+// Ask implements admin.ConsentDesk.
 func (d *ownDesk) Ask(ctx context.Context, again bool) (admin.ConsentAsked, error) {
 	return admin.AskConsent(ctx, d, d.app.Source, operator(), again)
 }
 
-// HandOff implements consentDesk.
+// HandOff implements admin.ConsentDesk.
 func (d *ownDesk) HandOff(ctx context.Context) (admin.HandOff, error) {
 	return admin.AskHandOff(ctx, d, d.app.Source, false)
 }
 
-// Answer implements consentDesk.
+// Answer implements admin.ConsentDesk.
 func (d *ownDesk) Answer(ctx context.Context, text string) error {
 	_, err := admin.TakeAnswer(ctx, d, text)
 	return err
 }
 
-// Progress implements consentDesk.
+// Progress implements admin.ConsentDesk.
 func (d *ownDesk) Progress(_ context.Context, since time.Time) (admin.ConsentProgress, error) {
 	return admin.ProgressOf(d, d.app.Source, since), nil
 }

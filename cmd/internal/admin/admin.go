@@ -373,6 +373,7 @@ type handler struct {
 	log      *slog.Logger
 	sessions sessions
 	page     *template.Template
+	consent  *consentPages
 }
 
 // New makes the listener's handler.

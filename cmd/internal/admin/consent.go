@@ -31,6 +31,19 @@ type Consents interface {
 	AdminURL() string
 }
 
+// A ConsentDesk is where a command asks for the consent of one source: the running
+// daemon, or the command's own process.
+type ConsentDesk interface {
+	// Ask begins a consent, unless it is given already and again is false.
+	Ask(ctx context.Context, again bool) (ConsentAsked, error)
+	// HandOff makes what is sent to somebody else.
+	HandOff(ctx context.Context) (HandOff, error)
+	// Answer takes an answer that was pasted. The error says why it is none.
+	Answer(ctx context.Context, text string) error
+	// Progress tells what became of it since a moment.
+	Progress(ctx context.Context, since time.Time) (ConsentProgress, error)
+}
+
 // A ConsentAsked is what is needed to get consent for a source.
 type ConsentAsked struct {
 	// Given tells that consent is there already, and that no link was made.
@@ -191,6 +204,7 @@ func (h *handler) mountConsent(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/consent/answer", h.takeAnswer)
 	mux.HandleFunc("POST /api/v1/sources/{source}/test", h.test)
 	p := &consentPages{backend: h.backend, log: h.log, page: consentTemplate()}
+	h.consent = p
 	p.mount(mux)
 	mux.HandleFunc("GET /consent", p.overview)
 	mux.HandleFunc("GET /consent/{source}", p.begin)
@@ -245,8 +259,7 @@ func (h *handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
 func (h *handler) test(w http.ResponseWriter, r *http.Request) {
 	report, err := h.backend.Test(r.Context(), r.PathValue("source"))
 	if browser(r) && err == nil {
-		p := consentPages{backend: h.backend, log: h.log, page: consentTemplate()}
-		p.show(w, http.StatusOK, &consentView{Title: "Test of " + report.Source, Kind: "report", Source: report.Source, Report: report})
+		h.consent.show(w, http.StatusOK, &consentView{Title: "Test of " + report.Source, Kind: "report", Source: report.Source, Report: report})
 		return
 	}
 	if browser(r) {

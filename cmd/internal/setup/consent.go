@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -81,11 +82,8 @@ func (s *setup) refused(r *consent.Refusal) {
 // A Desk is where consent is asked for: it makes the link, takes the answer of the
 // browser where that can reach this machine, or a pasted one, and follows it.
 type Desk interface {
-	Ask(ctx context.Context, again bool) (admin.ConsentAsked, error)
-	HandOff(ctx context.Context) (admin.HandOff, error)
-	Answer(ctx context.Context, text string) error
-	Progress(ctx context.Context, since time.Time) (admin.ConsentProgress, error)
-	Close() error
+	admin.ConsentDesk
+	io.Closer
 }
 
 // askConsent shows the link to Microsoft's page, or the text to send to somebody
