@@ -174,18 +174,12 @@ type typeAttributes struct {
 	loose map[string][]*attribute
 }
 
-// newAttributes makes the resolver over schemas whose URNs tell their types.
-// The common attributes (RFC 7643 §3.1) need not be in the schemas.
-func newAttributes(schemas []schema.Schema) *attributes {
-	return newAttributesOf(schemas, schemasOf(schemas, nil))
-}
-
-// newAttributesOf is newAttributes for URNs that do not tell: each type has the
-// schemas that of names. URNs without a schema are passed over, and schemas that
-// no type has.
-func newAttributesOf(schemas []schema.Schema, of typeSchemas) *attributes {
+// newAttributes makes the resolver over schemas; extends says whose those are that
+// do not tell by their URN. Schemas that no type has are passed over. The common
+// attributes (RFC 7643 §3.1) need not be in the schemas.
+func newAttributes(schemas []schema.Schema, extends map[string]directory.Type) *attributes {
 	a := new(attributes)
-	for t, urns := range of {
+	for t, urns := range schemasOf(schemas, extends) {
 		ta := &typeAttributes{
 			typ:        directory.Type(t),
 			named:      make(map[string]*attribute),

@@ -26,7 +26,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB) *bench {
-	b := &bench{view: newWorld(t), attrs: newAttributes(richSchemas(t))}
+	b := &bench{view: newWorld(t), attrs: newAttributes(richSchemas(t), nil)}
 	for typ := range directory.Type(directory.NumTypes) {
 		b.naives[typ] = newNaive(richSchemas(t), typ)
 		for i := range b.view.Len(typ) {
@@ -204,7 +204,7 @@ func TestFilterFaultsPointAtThemselves(t *testing.T) {
 }
 
 func TestFiltersAtTheBoundsAreAccepted(t *testing.T) {
-	attrs := newAttributes(servedSchemas(t))
+	attrs := newAttributes(servedSchemas(t), nil)
 	for name, text := range map[string]string{
 		"depth": strings.Repeat("(", maxFilterDepth) + "title pr" + strings.Repeat(")", maxFilterDepth),
 		"terms": strings.Repeat("id pr or ", maxFilterTerms-1) + "id pr",
@@ -309,7 +309,7 @@ func ourText(e expression) string {
 // Filters that are the same have the same key, and the key is a filter of the
 // same meaning.
 func TestFilterKeys(t *testing.T) {
-	attrs := newAttributes(richSchemas(t))
+	attrs := newAttributes(richSchemas(t), nil)
 	key := func(text string) string {
 		f, err := attrs.compileFilter(onUsers, text)
 		if err != nil {
@@ -431,7 +431,7 @@ func TestActiveIsWhatIsServed(t *testing.T) {
 		}
 	}
 	publish(t, p, d, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
-	v, attrs := directory.NewView(p.Current()), newAttributes(richSchemas(t))
+	v, attrs := directory.NewView(p.Current()), newAttributes(richSchemas(t), nil)
 
 	for _, tt := range []struct{ filter, want string }{
 		{`active eq true`, "on"},

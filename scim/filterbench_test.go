@@ -31,7 +31,7 @@ func benchView(b *testing.B) *directory.View {
 }
 
 func BenchmarkMatch(b *testing.B) {
-	v, attrs := benchView(b), newAttributes(servedSchemas(b))
+	v, attrs := benchView(b), newAttributes(servedSchemas(b), nil)
 	r := v.At(directory.User, 0)
 	for _, bm := range []struct{ name, filter string }{
 		{"userName", `userName eq "somebody.else@contoso.example"`},
@@ -61,7 +61,7 @@ func BenchmarkMatch(b *testing.B) {
 }
 
 func BenchmarkProjection(b *testing.B) {
-	v, attrs := benchView(b), newAttributes(servedSchemas(b))
+	v, attrs := benchView(b), newAttributes(servedSchemas(b), nil)
 	r := v.At(directory.User, 0)
 	for _, bm := range []struct{ name, attributes, excluded string }{
 		{"excluding groups", "", "groups"},
@@ -83,7 +83,7 @@ func BenchmarkProjection(b *testing.B) {
 }
 
 func BenchmarkCompileFilter(b *testing.B) {
-	attrs := newAttributes(servedSchemas(b))
+	attrs := newAttributes(servedSchemas(b), nil)
 	many := make([]string, 100)
 	for i := range many {
 		many[i] = fmt.Sprintf(`userName eq "user%d@example.com"`, i)

@@ -132,7 +132,7 @@ func TestProjectionsToTheByte(t *testing.T) {
 }
 
 func TestProjectionParameters(t *testing.T) {
-	rich, served := newAttributes(richSchemas(t)), newAttributes(servedSchemas(t))
+	rich, served := newAttributes(richSchemas(t), nil), newAttributes(servedSchemas(t), nil)
 	_, err := served.compileProjection(onUsers, []string{"userName"}, []string{"name"})
 	if err == nil || err.status != 400 || err.scimType != "invalidValue" {
 		t.Errorf("both given: %v", err)
@@ -160,7 +160,7 @@ func TestProjectionParameters(t *testing.T) {
 }
 
 func TestProjectionKeys(t *testing.T) {
-	attrs := newAttributes(servedSchemas(t))
+	attrs := newAttributes(servedSchemas(t), nil)
 	key := func(attributes, excluded string) string {
 		p, err := attrs.compileProjection(onUsers, []string{attributes}, []string{excluded})
 		if err != nil {
@@ -182,7 +182,7 @@ func TestProjectionKeys(t *testing.T) {
 
 // A group whose members are not asked for is answered without a look at them.
 func TestMembersLeftOutAreNotTouched(t *testing.T) {
-	attrs := newAttributes(servedSchemas(t))
+	attrs := newAttributes(servedSchemas(t), nil)
 	for _, tt := range []struct{ attributes, excluded []string }{
 		{[]string{"displayName"}, nil},
 		{nil, []string{"members"}},

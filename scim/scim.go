@@ -173,7 +173,7 @@ func New(cfg Config) (*Handler, error) {
 	if h.cursors, err = newSealer(cfg.Key, "scim cursor"); err != nil {
 		return nil, err
 	}
-	h.attrs = newAttributesOf(cfg.Schemas, schemasOf(cfg.Schemas, cfg.Extends))
+	h.attrs = newAttributes(cfg.Schemas, cfg.Extends)
 	if h.shown, err = h.byDefault(); err != nil {
 		return nil, err
 	}

@@ -182,7 +182,7 @@ func TestSortingTypesTogether(t *testing.T) {
 }
 
 func TestSortParametersAreChecked(t *testing.T) {
-	attrs := newAttributes(richSchemas(t))
+	attrs := newAttributes(richSchemas(t), nil)
 	for _, tt := range []struct {
 		types                   []directory.Type
 		name, sortBy, sortOrder string
@@ -213,7 +213,7 @@ func TestSortParametersAreChecked(t *testing.T) {
 }
 
 func TestOrderKeys(t *testing.T) {
-	attrs := newAttributes(servedSchemas(t))
+	attrs := newAttributes(servedSchemas(t), nil)
 	key := func(sortBy, sortOrder string) string {
 		o, err := attrs.compileSort(onUsers, sortBy, sortOrder)
 		if err != nil {
