@@ -124,6 +124,9 @@ func TestCursorFaults(t *testing.T) {
 		{"with a projection", "/Users?count=10&attributes=id&cursor=" + cursor, nil, "invalidCursor"},
 		{"with another count", "/Users?count=11&cursor=" + cursor, nil, "invalidCount"},
 		{"without count", "/Users?cursor=" + cursor, nil, "invalidCount"},
+		{"with a count that is no number", "/Users?count=abc&cursor=" + cursor, nil, "invalidCount"},
+		{"with a count that is empty, on the first page", "/Users?cursor&count=", nil, "invalidCount"},
+		{"a count that is no number, by index", "/Users?count=abc", nil, "invalidValue"},
 		{"with startIndex", "/Users?count=10&startIndex=11&cursor=" + cursor, nil, "invalidValue"},
 		{"as it was", "/users?COUNT=10&cursor=" + cursor, nil, ""},
 	} {

@@ -27,14 +27,20 @@ type discovery struct {
 
 // A document is one of them.
 type document struct {
-	json []byte
-	tag  string
+	json     []byte
+	tag      string
+	location []string // for the header; nil for lists
 }
+
+// A described is what is rendered as a document of its own. Its meta says its
+// version, which is the document's tag (RFC 7643 §3.1).
+type described interface{ metadata() *meta }
 
 // newDiscovery makes the documents.
 func newDiscovery(cfg Config, g *guard) (*discovery, error) {
 	d := &discovery{documents: make(map[string]*document)}
-	if err := d.add("/ServiceProviderConfig", providerConfig(cfg, g)); err != nil {
+	provider := providerConfig(cfg, g)
+	if err := d.add("/ServiceProviderConfig", &provider); err != nil {
 		return nil, err
 	}
 	of := schemasOf(cfg.Schemas, cfg.Extends)
@@ -44,17 +50,17 @@ func newDiscovery(cfg Config, g *guard) (*discovery, error) {
 			return nil, fmt.Errorf("no schema for resource type %v", t)
 		}
 		one := describeType(cfg, t, of[t])
-		types = append(types, one)
-		if err := d.add("/ResourceTypes/"+one.ID, one); err != nil {
+		if err := d.add("/ResourceTypes/"+one.ID, &one); err != nil {
 			return nil, err
 		}
+		types = append(types, one)
 	}
 	for _, s := range cfg.Schemas {
 		one := describeSchema(cfg, s)
-		schemas = append(schemas, one)
-		if err := d.add("/Schemas/"+one.ID, one); err != nil {
+		if err := d.add("/Schemas/"+one.ID, &one); err != nil {
 			return nil, err
 		}
+		schemas = append(schemas, one)
 	}
 	if err := d.add("/ResourceTypes", newDocumentList(types)); err != nil {
 		return nil, err
@@ -62,7 +68,7 @@ func newDiscovery(cfg Config, g *guard) (*discovery, error) {
 	return d, d.add("/Schemas", newDocumentList(schemas))
 }
 
-// add makes a document of what it is to say.
+// add makes a document of what it is to say, and gives that its version.
 func (d *discovery) add(path string, content any) error {
 	raw, err := json.Marshal(content)
 	if err != nil {
@@ -71,10 +77,17 @@ func (d *discovery) add(path string, content any) error {
 	if d.documents[strings.ToLower(path)] != nil {
 		return fmt.Errorf("%s is there twice", path)
 	}
-	raw = ascii(raw)
 	sum := sha256.Sum256(raw)
-	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	d.documents[strings.ToLower(path)] = &document{json: raw, tag: tag}
+	doc := &document{tag: `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	if one, ok := content.(described); ok {
+		m := one.metadata()
+		m.Version, doc.location = doc.tag, []string{m.Location}
+		if raw, err = json.Marshal(content); err != nil {
+			return fmt.Errorf("rendering %s: %w", path, err)
+		}
+	}
+	doc.json = ascii(raw)
+	d.documents[strings.ToLower(path)] = doc
 	return nil
 }
 
@@ -102,6 +115,9 @@ func (h *Handler) describe(pattern string) answer {
 			return notFound("there is no " + strings.TrimSuffix(fixed[1:], "s") + " " + shown(segments[0]))
 		}
 		x.w.Header().Set("ETag", d.tag)
+		if d.location != nil {
+			x.w.Header()["Content-Location"] = d.location
+		}
 		if x.notModified() {
 			return nil
 		}
@@ -117,6 +133,7 @@ func (h *Handler) describe(pattern string) answer {
 type meta struct {
 	ResourceType string `json:"resourceType"`
 	Location     string `json:"location"`
+	Version      string `json:"version,omitempty"`
 }
 
 // A documentList is a list of documents. All are in it, whatever count says.
@@ -159,6 +176,8 @@ type serviceProviderConfig struct {
 	Meta                  meta                   `json:"meta"`
 }
 
+func (s *serviceProviderConfig) metadata() *meta { return &s.Meta }
+
 // A pagination says how lists are paged (RFC 9865 §4).
 type pagination struct {
 	Cursor                  bool   `json:"cursor"`
@@ -185,7 +204,7 @@ func providerConfig(cfg Config, g *guard) serviceProviderConfig {
 		DocumentationURI: cfg.DocumentationURI,
 		Sort:             supported{true},
 		ETag:             supported{true},
-		Meta:             meta{"ServiceProviderConfig", cfg.BaseURL + "/ServiceProviderConfig"},
+		Meta:             meta{ResourceType: "ServiceProviderConfig", Location: cfg.BaseURL + "/ServiceProviderConfig"},
 	}
 	spc.Filter.Supported, spc.Filter.MaxResults = true, cfg.MaxPageSize
 	if !cfg.IndexOnly {
@@ -231,6 +250,8 @@ type resourceType struct {
 	Meta        meta              `json:"meta"`
 }
 
+func (r *resourceType) metadata() *meta { return &r.Meta }
+
 // A schemaExtension is an extension of a resource type. Resources that have no
 // value in it go without.
 type schemaExtension struct {
@@ -247,7 +268,7 @@ func describeType(cfg Config, t directory.Type, urns []string) resourceType {
 			directory.Group: "Group",
 		}[t],
 		Endpoint: t.Endpoint(), Schema: urns[0],
-		Meta: meta{"ResourceType", cfg.BaseURL + "/ResourceTypes/" + t.String()},
+		Meta: meta{ResourceType: "ResourceType", Location: cfg.BaseURL + "/ResourceTypes/" + t.String()},
 	}
 	for _, urn := range urns[1:] {
 		rt.Extensions = append(rt.Extensions, schemaExtension{Schema: urn})

@@ -36,9 +36,11 @@ func describeSchema(cfg Config, s schema.Schema) schemaDocument {
 	return schemaDocument{
 		Schemas: []string{schemaSchema}, ID: s.ID, Name: s.Name.Value(), Description: s.Description.Value(),
 		Attributes: describeAttributes(s.Attributes),
-		Meta:       meta{"Schema", cfg.BaseURL + "/Schemas/" + s.ID},
+		Meta:       meta{ResourceType: "Schema", Location: cfg.BaseURL + "/Schemas/" + s.ID},
 	}
 }
+
+func (s *schemaDocument) metadata() *meta { return &s.Meta }
 
 // describeAttributes says what each attribute is.
 func describeAttributes(all schema.Attributes) []attributeDocument {

@@ -51,7 +51,7 @@ type metadata struct {
 	Schemas    []string
 	ID         string
 	Name       string
-	Meta       struct{ ResourceType, Location string }
+	Meta       struct{ ResourceType, Location, Version string }
 	Attributes []attributeMetadata
 
 	Endpoint         string
@@ -131,6 +131,29 @@ func checkAttribute(t *testing.T, in string, a attributeMetadata) {
 	}
 	for _, sub := range a.SubAttributes {
 		checkAttribute(t, in+" "+a.Name, sub)
+	}
+}
+
+// RFC 7643 §3.1: meta.location is the Content-Location, and meta.version the ETag.
+func TestDiscoveryMetaIsTheHeaders(t *testing.T) {
+	w := newTenant(t, 0, 0)
+	seen := map[string]string{}
+	for _, path := range []string{"/ServiceProviderConfig", "/ResourceTypes/User", "/resourcetypes/group",
+		"/Schemas/urn:ietf:params:scim:schemas:core:2.0:User"} {
+		answer := w.get(path)
+		var one metadata
+		decode(t, answer, &one)
+		h := answer.Header()
+		if one.Meta.Version == "" || one.Meta.Version != h.Get("ETag") || one.Meta.Location != h.Get("Content-Location") {
+			t.Errorf("%s: meta %+v, ETag %q, Content-Location %q", path, one.Meta, h.Get("ETag"), h.Get("Content-Location"))
+		}
+		if other, taken := seen[one.Meta.Version]; taken {
+			t.Errorf("%s and %s have one version", path, other)
+		}
+		seen[one.Meta.Version] = path
+	}
+	if h := w.get("/Schemas").Header(); h.Get("ETag") == "" || h.Get("Content-Location") != "" {
+		t.Errorf("a list: ETag %q, Content-Location %q", h.Get("ETag"), h.Get("Content-Location"))
 	}
 }
 

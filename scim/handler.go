@@ -200,7 +200,7 @@ func (x *exchange) write(p []byte) {
 // go.
 func (x *exchange) fail(e *scimError) {
 	header := x.w.Header()
-	for _, name := range [...]string{"ETag", "Last-Modified", "Content-Location", "Content-Encoding", "Content-Length"} {
+	for _, name := range [...]string{"ETag", "Last-Modified", "Content-Location", "Location", "Content-Encoding", "Content-Length"} {
 		header.Del(name)
 	}
 	for name, values := range e.header {

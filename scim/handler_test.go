@@ -88,7 +88,7 @@ func TestHeadIsGetWithoutBody(t *testing.T) {
 	w := newTenant(t, 30, 2)
 	for _, path := range []string{"/Users?count=10", "/Users/u3", "/Groups/g1", "/Schemas", "/ServiceProviderConfig", "/?filter=id%20pr"} {
 		get, head := w.get(path), w.request("HEAD", "/scim/v2"+path, "")
-		for _, name := range []string{"Content-Length", "Content-Type", "ETag", "Last-Modified", "Cache-Control", "Vary", "Content-Location"} {
+		for _, name := range []string{"Content-Length", "Content-Type", "ETag", "Last-Modified", "Cache-Control", "Vary", "Content-Location", "Location"} {
 			if g, h := get.Header().Get(name), head.Header().Get(name); g != h {
 				t.Errorf("%s: %s is %q for GET and %q for HEAD", path, name, g, h)
 			}

@@ -387,6 +387,7 @@ func (h *Handler) get(t directory.Type) answer {
 		header["Etag"] = x.field(1, r.Version())
 		header["Last-Modified"] = x.field(0, httpTime(r.LastModified()))
 		header["Content-Location"] = x.field(3, h.location(r))
+		header["Location"] = header["Content-Location"] // as RFC 7644 §3.4.1 shows it
 		if x.notModified() {
 			return nil
 		}

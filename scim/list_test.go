@@ -189,6 +189,18 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// RFC 9110 §8.4: what a body is encoded with is not guessed.
+func TestEncodedSearchIsRefused(t *testing.T) {
+	w := newTenant(t, 3, 0)
+	rec := w.request("POST", "/scim/v2/Users/.search", "\x1f\x8b", "Content-Encoding", "gzip")
+	if _, detail := fault(t, rec); rec.Code != 415 || rec.Header().Get("Accept-Encoding") != "identity" || !strings.Contains(detail, "gzip") {
+		t.Errorf("%d %v %s", rec.Code, rec.Header(), detail)
+	}
+	if rec := w.request("POST", "/scim/v2/Users/.search", `{"count":1}`, "Content-Encoding", "identity"); rec.Code != 200 {
+		t.Errorf("identity: %d %s", rec.Code, rec.Body)
+	}
+}
+
 func TestFiltersThatOftenGoWrong(t *testing.T) {
 	w := newTenant(t, 12, 2)
 	for _, tt := range []struct {
@@ -226,7 +238,7 @@ func TestGetOne(t *testing.T) {
 		Meta struct{ Location, Version string }
 	}
 	decode(t, rec, &got)
-	if h := rec.Header(); h.Get("Content-Location") != got.Meta.Location || h.Get("ETag") != got.Meta.Version ||
+	if h := rec.Header(); h.Get("Content-Location") != got.Meta.Location || h.Get("Location") != got.Meta.Location || h.Get("ETag") != got.Meta.Version ||
 		h.Get("Last-Modified") != "Tue, 24 Nov 2026 12:01:00 GMT" {
 		t.Errorf("header %v for meta %+v", h, got.Meta)
 	}

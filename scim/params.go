@@ -22,8 +22,9 @@ type params struct {
 	startIndex    int // 1 where not given
 	hasStartIndex bool
 
-	count    int // meaningful with hasCount
-	hasCount bool
+	count      int // meaningful with hasCount
+	hasCount   bool
+	countFault *scimError // it is no number; told once it is known how the client pages
 
 	cursor    string // empty asks for the first page
 	hasCursor bool
@@ -163,7 +164,7 @@ func (p *params) set(name, value string) *scimError {
 		p.startIndex, err = parseInt(name, value)
 		p.startIndex, p.hasStartIndex = max(p.startIndex, 1), true
 	case "count":
-		p.count, err = parseInt(name, value)
+		p.count, p.countFault = parseInt(name, value)
 		p.count, p.hasCount = max(p.count, 0), true
 	case "cursor":
 		p.cursor, p.hasCursor = value, true
@@ -173,6 +174,12 @@ func (p *params) set(name, value string) *scimError {
 
 // check refuses what contradicts itself.
 func (p *params) check() *scimError {
+	if p.countFault != nil {
+		if p.hasCursor {
+			p.countFault.scimType = "invalidCount" // RFC 9865 §2.3
+		}
+		return p.countFault
+	}
 	if p.hasCursor && p.hasStartIndex {
 		return invalidValue("startIndex and cursor are two ways of paging; give one of them")
 	}

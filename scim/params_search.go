@@ -20,6 +20,11 @@ const (
 
 // readSearch reads the SearchRequest of RFC 7644 §3.4.3 from a request.
 func readSearch(w http.ResponseWriter, r *http.Request) (params, *scimError) {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return params{}, newError(http.StatusUnsupportedMediaType, "",
+			"the request's body is encoded ("+shown(coding)+"); send it as it is, without Content-Encoding").
+			with("Accept-Encoding", "identity") // RFC 9110 §15.5.16
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSearchBody))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -121,9 +126,6 @@ func (p *params) setJSON(name string, value json.RawMessage) *scimError {
 		}
 		return p.set(name, strings.Join(names, ","))
 	case "startIndex", "count":
-		if strings.HasPrefix(string(value), `"`) {
-			return invalidValue(name + " must be a number")
-		}
 		return p.set(name, string(value))
 	}
 	var text string
