@@ -130,6 +130,16 @@ type watchedConn struct {
 // stretch of patience, and only then: how long it takes as a whole depends on
 // the line.
 func (c *watchedConn) Write(p []byte) (written int, err error) {
+	if worded := inSCIM(p); worded != nil {
+		if _, err := c.write(worded); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	return c.write(p)
+}
+
+func (c *watchedConn) write(p []byte) (written int, err error) {
 	for {
 		if err := c.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
 			return written, err

@@ -111,8 +111,13 @@ func (e *endpoint) leave() {
 func refuse(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/scim+json")
 	w.WriteHeader(status)
-	// The texts above need no escaping. The client may have gone.
-	_, _ = w.Write([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"` + strconv.Itoa(status) + `","detail":"` + detail + `"}`))
+	_, _ = w.Write(errorBody(status, detail)) // the client may have gone
+}
+
+// errorBody is the body of a SCIM error. The detail is one of our texts, none of
+// which needs escaping.
+func errorBody(status int, detail string) []byte {
+	return []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"` + strconv.Itoa(status) + `","detail":"` + detail + `"}`)
 }
 
 // A seenWriter remembers the status. On HTTP/2, where the connection is shared
