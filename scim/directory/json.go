@@ -1,6 +1,10 @@
 package directory
 
-import "time"
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
 
 // topLevel finds the value of a member in the inside of a JSON object, which
 // is valid and compact. It gives nil where there is no such member.
@@ -14,6 +18,19 @@ func topLevel(b []byte, name string) []byte {
 		i = valueEnd + 1
 	}
 	return nil
+}
+
+// isString says whether a value is a string.
+func isString(value []byte) bool { return len(value) > 1 && value[0] == '"' }
+
+// textOf gives the text of a string, and "" for a value that is none. Most have
+// no escape in them, and are their own text.
+func textOf(value []byte) (text string) {
+	if isString(value) && bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1])
+	}
+	_ = json.Unmarshal(value, &text) // of no value, or of another kind
+	return text
 }
 
 // splitElements gives the values of the inside of a JSON array, which is valid

@@ -1,10 +1,14 @@
 package directory
 
 import (
+	"bytes"
 	"compress/flate"
 	"fmt"
 	"hash/crc32"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -104,11 +108,9 @@ func (w *segmentWriter) pack() (packs [NumTypes][]packRecord, size uint64, crc u
 		return packs, 0, 0, fmt.Errorf("mapping what was written: %w", err)
 	}
 	defer unmap(data)
-	p := packer{body: data[headerSize:], w: w, z: w.deflater()}
+	p := packer{w: w}
 	for t := range NumTypes {
-		for rows := range slices.Chunk(w.rows[t], packRows) {
-			packs[t] = append(packs[t], p.block(rows))
-		}
+		packs[t] = p.blocks(data[headerSize:], w.rows[t])
 	}
 	return packs, p.size, p.crc, w.err
 }
@@ -122,31 +124,69 @@ func standardDeflater() Deflater {
 	return z
 }
 
+const (
+	// packWave is how many blocks are compressed before they are written: it
+	// bounds what is held in memory.
+	packWave = 64
+	// maxPackers is how many processors compress at most: with each comes a
+	// deflater of a megabyte or so.
+	maxPackers = 4
+)
+
 // A packer writes the blocks of a segment.
 type packer struct {
-	body []byte
-	w    *segmentWriter
-	z    Deflater
-	size uint64
-	crc  uint32 // of all that was written, as of any section
+	w         *segmentWriter
+	deflaters []Deflater
+	bufs      [packWave]bytes.Buffer
+	size      uint64
+	crc       uint32 // of all that was written, as of any section
 }
 
-func (p *packer) Write(b []byte) (int, error) {
-	p.w.raw(b)
-	p.size += uint64(len(b))
-	p.crc = crc32.Update(p.crc, castagnoli, b)
-	return len(b), nil
+// blocks writes the blocks of rows whose bodies are given. The processors share
+// the work, and give way to whoever asks for a page meanwhile.
+func (p *packer) blocks(bodies []byte, rows []rowRecord) []packRecord {
+	records := make([]packRecord, 0, (len(rows)+packRows-1)/packRows)
+	for len(p.deflaters) < min(runtime.GOMAXPROCS(0), maxPackers) {
+		p.deflaters = append(p.deflaters, p.w.deflater())
+	}
+	for wave := range slices.Chunk(rows, packWave*packRows) {
+		blocks := slices.Collect(slices.Chunk(wave, packRows))
+		crcs := make([]uint32, len(blocks))
+		var group sync.WaitGroup
+		var next atomic.Int32
+		for _, z := range p.deflaters {
+			group.Go(func() {
+				for i := int(next.Add(1)) - 1; i < len(blocks); i = int(next.Add(1)) - 1 {
+					last := blocks[i][len(blocks[i])-1]
+					plain := bodies[blocks[i][0].off : last.off+uint64(last.size)]
+					crcs[i] = crc32.ChecksumIEEE(plain)
+					deflate(z, &p.bufs[i], plain)
+					runtime.Gosched()
+				}
+			})
+		}
+		group.Wait()
+		for i := range blocks {
+			records = append(records, p.write(p.bufs[i].Bytes(), crcs[i]))
+		}
+	}
+	return records
 }
 
-// block writes one block.
-func (p *packer) block(rows []rowRecord) packRecord {
-	last := rows[len(rows)-1]
-	plain := p.body[rows[0].off : last.off+uint64(last.size)]
-	rec := packRecord{off: p.size, crc: crc32.ChecksumIEEE(plain)}
-	p.z.Reset(p)
-	// What it writes to takes everything; a failure is kept in the writer.
-	_, _ = p.z.Write(plain)
-	_ = p.z.Flush()
-	rec.size = uint32(p.size - rec.off)
+// deflate makes one block.
+func deflate(z Deflater, to *bytes.Buffer, plain []byte) {
+	to.Reset()
+	z.Reset(to)
+	// A buffer takes everything.
+	_, _ = z.Write(plain)
+	_ = z.Flush()
+}
+
+// write writes a block. A failure is kept in the writer.
+func (p *packer) write(block []byte, crc uint32) packRecord {
+	rec := packRecord{off: p.size, size: uint32(len(block)), crc: crc}
+	p.w.raw(block)
+	p.size += uint64(len(block))
+	p.crc = crc32.Update(p.crc, castagnoli, block)
 	return rec
 }

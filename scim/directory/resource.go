@@ -2,7 +2,6 @@ package directory
 
 import (
 	"bytes"
-	"encoding/json"
 	"iter"
 	"runtime"
 	"slices"
@@ -68,9 +67,9 @@ func (r Resource) Version() string {
 }
 
 // UserName is the userName of a user as it is served, "" where she has none.
-func (r Resource) UserName() (name string) {
-	_ = json.Unmarshal(r.Attribute("userName"), &name) // absent, or as the mapping wrote it
-	return name
+func (r Resource) UserName() string {
+	defer runtime.KeepAlive(r.snap)
+	return textOf(r.Attribute("userName"))
 }
 
 // Head is the JSON of the resource's attributes without braces and without
@@ -194,8 +193,8 @@ func (r Resource) Attribute(name string) []byte {
 // case.
 func (r Resource) HasText(name, text string) bool {
 	defer runtime.KeepAlive(r.snap)
-	var s string
-	return json.Unmarshal(r.Attribute(name), &s) == nil && Fold(s) == Fold(text)
+	value := r.Attribute(name)
+	return isString(value) && Fold(textOf(value)) == Fold(text)
 }
 
 // MemberCount is the number of a group's direct members.
@@ -227,8 +226,7 @@ func (r Resource) bytes(from, to uint32) []byte {
 func (r Resource) eachKey(yield func(key int, hash uint64)) {
 	head := r.Head()
 	text := func(key int, value []byte, fold func(string) string) {
-		var s string
-		if json.Unmarshal(value, &s) == nil && s != "" {
+		if s := textOf(value); s != "" {
 			yield(key, keyHash(fold(s)))
 		}
 	}
