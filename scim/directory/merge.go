@@ -16,7 +16,7 @@ func (p *Picture) Tidy(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	from, ok := mergeFrom(s.segments)
+	from, ok := mergeFrom(s.segments, p.overlayRows(s))
 	if !ok {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (p *Picture) Tidy(ctx context.Context) error {
 // when what lies over the base has grown to a good part of it; else the newest
 // ones that are of one size, so that their number grows with the logarithm of
 // what was written.
-func mergeFrom(segments []*segment) (from int, ok bool) {
+func mergeFrom(segments []*segment, mostRows int) (from int, ok bool) {
 	last := len(segments) - 1
 	if last < 1 {
 		return 0, false
@@ -54,8 +54,7 @@ func mergeFrom(segments []*segment) (from int, ok bool) {
 		size += s.size
 		rows += len(s.rows[User]) + len(s.rows[Group])
 	}
-	baseRows := len(base.rows[User]) + len(base.rows[Group])
-	if size > max(base.size/4, 256<<10) || rows > max(baseRows/8, 4096) {
+	if size > max(base.size/4, 256<<10) || rows > mostRows {
 		return 0, true
 	}
 	from, size = last, segments[last].size
@@ -64,6 +63,16 @@ func mergeFrom(segments []*segment) (from int, ok bool) {
 		size += segments[from].size
 	}
 	return from, from < last
+}
+
+// overlayRows is how many rows may lie over the base of a snapshot before it is
+// written anew. A draft that changes more writes all of it at once.
+func (p *Picture) overlayRows(s *Snapshot) int {
+	if len(s.segments) == 0 {
+		return p.leastOverlay
+	}
+	base := s.segments[0]
+	return max((len(base.rows[User])+len(base.rows[Group]))/8, p.leastOverlay)
 }
 
 // A mergeRow is a row that a merged segment will have.
@@ -98,7 +107,7 @@ func (p *Picture) merge(ctx context.Context, s *Snapshot, from int) (*segment, e
 				w.discard()
 				return nil, ctx.Err()
 			}
-			m.rows[r.segment][r.row] = m.copyRow(t, r) + 1
+			m.rows[r.segment][r.row] = m.copyRow(m.s.resource(t, r.segment, r.row, -1)) + 1
 		}
 		m.copyKeys(t)
 	}
@@ -139,12 +148,11 @@ func (m *merger) record(t Type, r mergeRow) *rowRecord {
 }
 
 // copyRow writes a row again and gives its number.
-func (m *merger) copyRow(t Type, r mergeRow) uint32 {
-	old := m.record(t, r)
+func (m *merger) copyRow(res Resource) uint32 {
+	old := res.rec
 	if old.flags&flagTombstone != 0 {
-		return m.w.add(t, *old)
+		return m.w.add(res.typ, *old)
 	}
-	res := m.s.resource(t, r.segment, r.row, -1)
 	row := *old
 	row.links = uint32(len(m.w.links))
 	m.w.links = append(m.w.links, res.linkRefs()...)
@@ -162,7 +170,7 @@ func (m *merger) copyRow(t Type, r mergeRow) uint32 {
 		m.scatter(res, &row)
 	}
 	m.w.body(comma)
-	return m.w.add(t, row)
+	return m.w.add(res.typ, row)
 }
 
 // addChunk adds a chunk whose elements are written already.

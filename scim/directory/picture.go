@@ -58,6 +58,8 @@ type Picture struct {
 
 	current atomic.Pointer[Snapshot]
 
+	leastOverlay int // see overlayRows
+
 	mu       sync.Mutex // guards what follows
 	manifest manifest
 	open     map[uint32]weak.Pointer[segment] // segment id -> segment, if in use
@@ -99,7 +101,7 @@ const manifestName = "manifest.json"
 // before it is current then. Files that no generation names are removed.
 func Open(opts Options) (*Picture, error) {
 	p := &Picture{
-		opts: opts, log: opts.Log,
+		opts: opts, log: opts.Log, leastOverlay: 4096,
 		open: make(map[uint32]weak.Pointer[segment]), unpublished: make(map[uint32]bool),
 	}
 	if p.log == nil {

@@ -16,7 +16,7 @@ func (s *sealer) write() (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the picture: %w", err)
 	}
-	s.w, w.base = w, len(s.base.segments) == 0
+	s.w, w.base = w, s.whole || len(s.base.segments) == 0
 	for t := range Type(NumTypes) {
 		for i, r := range s.affected {
 			if i&0xfff == 0 && s.ctx.Err() != nil {
@@ -28,7 +28,7 @@ func (s *sealer) write() (*segment, error) {
 			}
 		}
 	}
-	if w.err == nil && len(w.rows[User])+len(w.rows[Group]) == 0 && s.base.generation > 0 {
+	if w.err == nil && !s.changed && s.base.generation > 0 {
 		w.discard()
 		return nil, nil
 	}
@@ -56,7 +56,10 @@ func (s *sealer) writeResource(r ref) {
 	v.base, v.known = s.base.byRef(r)
 	if v.entry != nil && v.entry.gone {
 		if v.known {
-			s.w.add(r.typ(), rowRecord{seq: r.seq(), flags: flagTombstone})
+			s.changed = true
+			if !s.whole {
+				s.w.add(r.typ(), rowRecord{seq: r.seq(), flags: flagTombstone})
+			}
 			if v.base.Active() {
 				s.diff.add(r, Removed)
 			} else {
@@ -88,6 +91,7 @@ func (s *sealer) writeUser(v *rendering) {
 	// Being detached is no part of what is served, but how long it has been is
 	// counted from lastModified: so it counts as a change.
 	if same && s.sameFlags(v) {
+		s.keep(v)
 		return
 	}
 	s.begin(v, &row)
@@ -148,6 +152,15 @@ func (s *sealer) sameFlags(v *rendering) bool {
 	return v.entry == nil || v.entry.inactive != v.base.Active() && v.entry.detached == v.base.Detached()
 }
 
+// keep leaves a row as it is: where the segment takes the place of all others, by
+// a copy.
+func (s *sealer) keep(v *rendering) {
+	if s.whole {
+		m := merger{s: s.base, w: s.w}
+		s.index(v, m.copyRow(v.base))
+	}
+}
+
 // begin writes a row's attributes.
 func (s *sealer) begin(v *rendering, row *rowRecord) {
 	row.off, row.seq = s.w.off, v.ref.seq()
@@ -193,6 +206,7 @@ func saysActive(t Type, head []byte) uint16 {
 
 // end writes a row's meta, and the row.
 func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
+	s.changed = true
 	row.modified = s.now
 	if !visible {
 		row.modified = v.base.rec.modified
@@ -259,6 +273,7 @@ func (s *sealer) writeGroup(v *rendering) {
 	ops := s.ops[v.ref]
 	same := v.known && !s.rebase && len(ops) == 0 && bytes.Equal(v.head, v.base.Head())
 	if same && s.sameFlags(v) && slices.Equal(v.parents, v.base.parents()) {
+		s.keep(v)
 		return
 	}
 	plan := s.planChunks(v, ops)
@@ -298,7 +313,7 @@ func (s *sealer) planChunks(v *rendering, ops []memberOp) []plannedChunk {
 		}
 	}
 	var plan []plannedChunk
-	if count <= rebuildLimit || !v.known || s.rebase || v.base.rec.chunks == 0 {
+	if count <= rebuildLimit || !v.known || s.whole || v.base.rec.chunks == 0 {
 		return cut(plan, slices.Collect(s.members(v.ref)))
 	}
 	for i := range int(v.base.rec.chunks) {

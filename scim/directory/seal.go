@@ -45,7 +45,10 @@ func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, er
 	if err != nil {
 		return nil, err
 	}
-	next := d.base.next(d.picture.opts.Source)
+	next := newSnapshot(d.picture.opts.Source, nil)
+	if seg == nil || !s.whole {
+		next = d.base.next(d.picture.opts.Source)
+	}
 	next.generation, next.published = d.base.generation, d.base.published
 	next.tag, next.nextSeq, next.diff = tag, d.nextSeq, s.diff
 	next.inactive = d.base.inactive + s.inactive
@@ -68,6 +71,9 @@ type sealer struct {
 	now  int64
 	diff *Diff
 	w    *segmentWriter
+	// whole: the segment takes the place of all that there are, instead of being
+	// laid over them. changed: it says something that they do not.
+	whole, changed bool
 
 	// Changes of direct membership, as (member, group) pairs in order.
 	joined, left []uint64
@@ -197,7 +203,8 @@ func (s *sealer) findAffected() {
 	for i := range s.entries {
 		s.affected = append(s.affected, s.entries[i].ref)
 	}
-	if s.rebase {
+	s.whole = s.rebase || len(s.entries) > s.picture.overlayRows(s.base)
+	if s.whole {
 		for t := range Type(NumTypes) {
 			for i := range s.base.Len(t) {
 				s.affected = append(s.affected, s.base.at(t, i).ref())
