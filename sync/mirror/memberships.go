@@ -224,7 +224,7 @@ func (r *renderer) again(kind store.Kind, id string) error {
 	if err != nil || !known {
 		return err
 	}
-	return r.object(&obj)
+	return r.object(obj)
 }
 
 // reconsiderUser decides on one user, and where groups are flattened puts her

@@ -114,14 +114,14 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 // without an error.
 func (r *renderer) objects(ctx context.Context, kind store.Kind, since uint64, present int) error {
 	n := 0
-	for obj, err := range r.store.Objects(ctx, r.m.cfg.Name, kind, since) {
+	for j, err := range inOrder(r.jobs(ctx, kind, since), r.mapJob) {
 		if err == nil {
-			err = r.object(&obj)
+			err = r.place(j)
 		}
 		if err != nil {
 			return err
 		}
-		if obj.Removed == nil {
+		if j.obj.Removed == nil {
 			n++
 		}
 	}
@@ -129,101 +129,6 @@ func (r *renderer) objects(ctx context.Context, kind store.Kind, since uint64, p
 		return fmt.Errorf("the state is damaged: it gives %d of %d %ss", n, present, kind)
 	}
 	return nil
-}
-
-// object puts an object, or takes it out.
-func (r *renderer) object(obj *store.Object) error {
-	var before directory.Resource
-	known := false
-	if r.current != nil {
-		before, known = r.current.ByID(obj.ID)
-	}
-	if obj.Kind == store.Group {
-		return r.group(obj, before, known)
-	}
-	in := false
-	if obj.Removed == nil {
-		var err error
-		if in, err = r.decide(obj, known && !before.Detached()); err != nil {
-			return err
-		}
-	}
-	if !in && !r.kept(obj, before, known) {
-		r.draft.Remove(obj.ID)
-		r.problems.add(directory.User, obj.ID, nil)
-		return nil
-	}
-	if !in && known && before.Detached() && !r.all {
-		return nil // she stays as she went, or she would never go for good
-	}
-	rec, problems, err := r.m.cfg.Mapper.Map(directory.User, r.input(obj, before, known, !in))
-	if err != nil {
-		return r.unfit(obj, err)
-	}
-	rec.Detached = !in
-	if in && r.current != nil && (!known || before.Detached()) {
-		r.newUsers = append(r.newUsers, obj.ID)
-	}
-	return r.put(obj, rec, problems)
-}
-
-// decide says whether a user or group is in the scope. One of whom an
-// expression says nothing stays in it, or out of it, as it was.
-func (r *renderer) decide(obj *store.Object, was bool) (bool, error) {
-	decide := r.scope.user
-	if obj.Kind == store.Group {
-		decide = r.scope.group
-	}
-	result, err := decide(obj.Properties)
-	var condition *conditionError
-	if errors.As(err, &condition) {
-		r.report.Problems++
-		r.m.log.Debug("scope can't be judged and stays as it was", "kind", obj.Kind, "id", obj.ID, "rule", condition.rule, "err", condition.err)
-		return was, nil
-	}
-	return result.In, err
-}
-
-// input gives an object to the mapping, with what was served of it last.
-func (r *renderer) input(obj *store.Object, before directory.Resource, known, inactive bool) mapping.Input {
-	in := mapping.Input{Object: obj.Properties, Inactive: inactive, Now: r.now}
-	if known {
-		in.Previous, in.WasGone = before.Head(), before.Detached()
-	}
-	if inactive && in.WasGone {
-		// For her the days have ended: by a rule that counts them she would
-		// change each day, and never be kept long enough.
-		in.Now = before.LastModified()
-	}
-	return in
-}
-
-func (r *renderer) group(obj *store.Object, before directory.Resource, known bool) error {
-	if obj.Removed != nil || !known {
-		r.turned = append(r.turned, obj.ID)
-	}
-	in := false
-	if obj.Removed == nil {
-		var err error
-		if in, err = r.decide(obj, known); err != nil {
-			return err
-		}
-	}
-	if !in {
-		r.gone[obj.ID] = true
-		r.problems.add(directory.Group, obj.ID, nil)
-		r.draft.Remove(obj.ID)
-		return nil
-	}
-	rec, problems, err := r.m.cfg.Mapper.Map(directory.Group, r.input(obj, before, known, false))
-	if err != nil {
-		return r.unfit(obj, err)
-	}
-	delete(r.gone, obj.ID)
-	if !known && r.current != nil {
-		r.newGroups = append(r.newGroups, obj.ID)
-	}
-	return r.put(obj, rec, problems)
 }
 
 func (r *renderer) put(obj *store.Object, rec directory.Record, problems []mapping.Problem) error {
@@ -252,23 +157,6 @@ func (r *renderer) unfit(obj *store.Object, err error) error {
 	r.m.log.Error("object can't be rendered and keeps its last form", "kind", obj.Kind, "id", obj.ID, "err", err)
 	r.served[obj.ID] = true
 	return nil
-}
-
-// kept says whether a user who is not in the directory any more is still
-// served as inactive: for a time after she went, so that platforms see her
-// deactivated before they see her gone.
-func (r *renderer) kept(obj *store.Object, before directory.Resource, known bool) bool {
-	keep := r.m.cfg.Scope.KeepRemoved
-	switch {
-	case keep <= 0:
-		return false
-	case known && before.Detached():
-		return !r.expires || r.now.Before(before.LastModified().Add(keep))
-	case known:
-		return true
-	}
-	// Where there is no picture any more the removed were in it, by all we know.
-	return r.current == nil && obj.Removed != nil && (!r.expires || r.now.Before(obj.Removed.At.Add(keep)))
 }
 
 // expire takes out the removed users who were kept long enough.
