@@ -90,6 +90,13 @@ type Record struct {
 	DisplayName string // also the display of the memberships that name the resource
 	Emails      []string
 
+	// Manager is the id of a user's manager, known here or not; empty: she has
+	// none. HidesManager says that Body does not name him, since he is not
+	// served. [Draft.Misled] finds those of whom it should say otherwise.
+	Manager      string
+	HidesManager bool
+	manager      uint64 // its hash, of a record that comes from a row
+
 	// Created is when the source made the object; zero where it does not say,
 	// and then meta.created is the time of first publication.
 	Created time.Time

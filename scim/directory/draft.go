@@ -37,6 +37,8 @@ type entry struct {
 	known    bool // in the base
 	inactive bool
 	detached bool
+	hides    bool   // the body does not name the manager
+	manager  uint64 // hash of the manager's id; 0: none
 
 	off        int64 // of the body, in bodies
 	size       uint32
@@ -94,7 +96,7 @@ func (d *Draft) Put(rec Record) error {
 	case known && !drafted && !d.rebase && base.holds(&rec):
 		return nil
 	}
-	e := entry{known: known, inactive: !rec.Active, detached: rec.Detached}
+	e := entry{known: known, inactive: !rec.Active, detached: rec.Detached, hides: rec.HidesManager, manager: rec.managerHash()}
 	switch {
 	case known:
 		e.ref = base.ref()
@@ -181,6 +183,7 @@ func notUnreserved(r rune) bool {
 // holds says whether a record is what the resource has already.
 func (r Resource) holds(rec *Record) bool {
 	return bytes.Equal(r.Head(), rec.Body) && r.Active() == rec.Active && r.Detached() == rec.Detached &&
+		r.manager() == rec.managerHash() && r.hidesManager() == rec.HidesManager &&
 		(rec.Created.IsZero() || string(r.created()) == string(appendTime(nil, rec.Created.UnixMilli())))
 }
 
@@ -188,6 +191,7 @@ func (r Resource) holds(rec *Record) bool {
 // unknown id is nothing to remove.
 func (d *Draft) Remove(id string) {
 	e := entry{gone: true}
+	e.keys[keyID] = keyHash(id)
 	if base, ok := d.base.ByID(id); ok {
 		e.known, e.ref = true, base.ref()
 	} else if i, ok := d.byID[id]; ok {

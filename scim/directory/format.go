@@ -30,9 +30,11 @@ import (
 )
 
 const (
-	formatVersion = 2
-	segmentMagic  = 0x3163_6970_6d69_6373 // "scimpic1", read in little endian
-	headerSize    = 1024
+	formatVersion = 3
+	// oldestFormat can still be read: its segments have no managers.
+	oldestFormat = 2
+	segmentMagic = 0x3163_6970_6d69_6373 // "scimpic1", read in little endian
+	headerSize   = 1024
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -60,6 +62,8 @@ const (
 	// before there were these flags, have neither.
 	flagTrue
 	flagFalse
+
+	flagHides // a user whose manager is not named, since he is not served
 )
 
 // rowRecord is a row as it lies in the file.
@@ -125,9 +129,17 @@ const (
 	secPacked // the bodies once more, compressed
 	secPacks  // one for each type: where
 	_
-	secHashes                                  // one for each type and key: sorted hashes …
-	secKeyRows  = secHashes + NumTypes*numKeys // … and the row of each
-	numSections = secKeyRows + NumTypes*numKeys
+	secHashes                                   // one for each type and key: sorted hashes …
+	secKeyRows  = secHashes + NumTypes*numKeys  // … and the row of each
+	oldSections = secKeyRows + NumTypes*numKeys // what oldestFormat had
+)
+
+// What came with format 3, of users.
+const (
+	secManagers  = oldSections + iota // of each row the hash of the manager's id; 0: none
+	secByManager                      // rows that have one, in the order of that hash
+	secSince                          // since when each of the rows in secDetached is, milliseconds
+	numSections
 )
 
 // sectionRecord says where a section lies.

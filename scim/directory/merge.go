@@ -170,7 +170,14 @@ func (m *merger) copyRow(res Resource) uint32 {
 		m.scatter(res, &row)
 	}
 	m.w.body(comma)
-	return m.w.add(res.typ, row)
+	at := m.w.add(res.typ, row)
+	if res.typ == User {
+		m.w.manage(at, res.manager())
+		if res.Detached() {
+			m.w.detach(at, res.DetachedSince().UnixMilli())
+		}
+	}
+	return at
 }
 
 // addChunk adds a chunk whose elements are written already.

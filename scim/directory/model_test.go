@@ -31,12 +31,15 @@ type thing struct {
 	title      string
 	inactive   bool
 	detached   bool
+	manager    string // may be nobody's id
+	hides      bool
 	created    time.Time
 
 	// What the model expects of the served form.
 	order    int
 	rendered string // without meta
 	modified time.Time
+	since    time.Time // detached, as it was last published
 }
 
 // record gives a thing as a mapping would.
@@ -69,9 +72,13 @@ func (x *thing) record() directory.Record {
 	if x.typ == directory.User {
 		fmt.Fprintf(&b, `,"active":%t`, !x.inactive)
 	}
+	if x.manager != "" && !x.hides {
+		fmt.Fprintf(&b, `,"manager":{"value":%s}`, quote(x.manager))
+	}
 	return directory.Record{
 		Type: x.typ, ID: x.id, Body: []byte(b.String()), Active: !x.inactive, Detached: x.detached,
 		UserName: x.userName, ExternalID: x.externalID, DisplayName: x.display, Emails: x.emails, Created: x.created,
+		Manager: x.manager, HidesManager: x.hides,
 	}
 }
 
@@ -219,6 +226,12 @@ func (m *model) settle(at time.Time) (changed int) {
 			x.rendered, x.modified = now, at
 			changed++
 		}
+		switch {
+		case !x.detached:
+			x.since = time.Time{}
+		case x.since.IsZero():
+			x.since = at
+		}
 	}
 	return changed
 }
@@ -258,7 +271,7 @@ func (w *world) open() {
 
 func (w *world) put(x *thing) {
 	if old := w.model.things[x.id]; old != nil {
-		x.order, x.rendered, x.modified = old.order, old.rendered, old.modified
+		x.order, x.rendered, x.modified, x.since = old.order, old.rendered, old.modified, old.since
 	} else {
 		x.order = w.model.next
 		w.model.next++
@@ -304,7 +317,11 @@ func (w *world) step() {
 	case n < 8:
 		if x := w.pickAny(); x != nil {
 			y := *x
-			switch w.rnd.IntN(4) {
+			switch w.rnd.IntN(5) {
+			case 4:
+				if x.typ == directory.User {
+					y.manager, y.hides = w.someManager(), w.rnd.IntN(2) == 0
+				}
 			case 0:
 				y.display = w.word()
 			case 1:
@@ -339,9 +356,46 @@ func (w *world) step() {
 	}
 }
 
+// someManager gives a user's id, or one that nobody has, or none.
+func (w *world) someManager() string {
+	switch boss := w.pick(directory.User); {
+	case boss == nil || w.rnd.IntN(6) == 0:
+		return ""
+	case w.rnd.IntN(4) == 0:
+		return "u-who-is-not-there"
+	default:
+		return boss.id
+	}
+}
+
+// manage puts right who names a manager, as the draft finds them.
+func (w *world) manage() {
+	w.t.Helper()
+	var want []string
+	for id, x := range w.model.things {
+		if boss := w.model.things[x.manager]; x.manager != "" && x.hides == (boss != nil) {
+			want = append(want, id)
+		}
+	}
+	slices.Sort(want)
+	got := w.draft.Misled()
+	if !slices.Equal(got, want) {
+		w.t.Fatalf("misled are %q, want %q", got, want)
+	}
+	for _, id := range got {
+		y := *w.model.things[id]
+		y.hides = !y.hides
+		w.put(&y)
+	}
+	if left := w.draft.Misled(); len(left) > 0 {
+		w.t.Fatalf("misled are still %q", left)
+	}
+}
+
 // publish seals and publishes the draft.
 func (w *world) publish() *directory.Snapshot {
 	w.now = w.now.Add(time.Minute)
+	w.manage()
 	before := w.picture.Current()
 	s, err := w.draft.Seal(w.t.Context(), w.now, directory.Tag{Round: uint64(w.now.Unix())})
 	if err != nil {
@@ -466,6 +520,9 @@ func (w *world) checkResource(v *directory.View, r directory.Resource, x *thing)
 	}
 	if !x.created.IsZero() && !meta.Created.Equal(x.created) {
 		w.t.Errorf("%s has created %s, want %s", x.id, meta.Created, x.created)
+	}
+	if x.detached && !r.DetachedSince().Equal(x.since) {
+		w.t.Errorf("%s is detached since %s, want %s", x.id, r.DetachedSince(), x.since)
 	}
 	if r.ID() != x.id || r.Active() == x.inactive || r.Type() != x.typ {
 		w.t.Errorf("%s: accessors give %s, %t, %s", x.id, r.ID(), r.Active(), r.Type())

@@ -142,10 +142,11 @@ func (p *Picture) readManifest() error {
 		return nil
 	case m.Source != "" && m.Source != p.opts.Source: // whatever its format
 		return fmt.Errorf("reading the picture: %s belongs to source %q, not %q", path, m.Source, p.opts.Source)
-	case m.Format != formatVersion:
+	case m.Format < oldestFormat || m.Format > formatVersion:
 		p.log.Warn("picture has another format and will be rendered again", "path", path, "format", m.Format, "expected", formatVersion)
 		return nil
 	}
+	m.Format = formatVersion // what is written from here on
 	p.manifest = m
 	return nil
 }

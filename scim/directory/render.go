@@ -88,9 +88,11 @@ func (s *sealer) writeUser(v *rendering) {
 	links := s.renderGroups(v)
 	row := rowRecord{hash: hash64(v.head) + hash64(links)}
 	same := v.known && !s.rebase && row.hash == v.base.rec.hash && bytes.Equal(v.head, v.base.Head())
-	// Being detached is no part of what is served, but how long it has been is
-	// counted from lastModified: so it counts as a change.
-	if same && s.sameFlags(v) {
+	// Being detached is no part of what is served, but it is what becomes of
+	// somebody: so it counts as a change. Whom a user reports to and may not name
+	// is nobody's business.
+	same = same && s.sameFlags(v)
+	if same && s.sameManager(v) {
 		s.keep(v)
 		return
 	}
@@ -99,7 +101,7 @@ func (s *sealer) writeUser(v *rendering) {
 		s.w.body(linksLabel[User])
 		s.w.body(links)
 	}
-	s.end(v, &row, true)
+	s.end(v, &row, !same)
 }
 
 // renderGroups gives the JSON array of a user's groups, empty where there are
@@ -161,6 +163,11 @@ func (s *sealer) keep(v *rendering) {
 	}
 }
 
+// sameManager says whether the entry, if there is one, has the base's manager.
+func (s *sealer) sameManager(v *rendering) bool {
+	return v.entry == nil || v.entry.manager == v.base.manager() && v.entry.hides == v.base.hidesManager()
+}
+
 // begin writes a row's attributes.
 func (s *sealer) begin(v *rendering, row *rowRecord) {
 	row.off, row.seq = s.w.off, v.ref.seq()
@@ -183,11 +190,14 @@ func (s *sealer) begin(v *rendering, row *rowRecord) {
 		if e.detached {
 			row.flags |= flagDetached
 		}
+		if e.hides {
+			row.flags |= flagHides
+		}
 		return
 	}
 	base := v.base.rec
 	row.idOff, row.idLen, row.display, row.displayLen = base.idOff, base.idLen, base.display, base.displayLen
-	row.flags |= base.flags & (flagInactive | flagDetached)
+	row.flags |= base.flags & (flagInactive | flagDetached | flagHides)
 }
 
 // saysActive gives the flags for what a user's attributes say of active.
@@ -230,7 +240,9 @@ func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
 	row.tail = uint32(len(tail))
 	row.size = uint32(s.w.off - row.off)
 	s.w.body(comma)
-	s.index(v, s.w.add(v.ref.typ(), *row))
+	at := s.w.add(v.ref.typ(), *row)
+	s.index(v, at)
+	s.aside(v, row, at)
 	if v.known && !v.base.Active() {
 		s.inactive--
 	}
@@ -245,6 +257,29 @@ func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
 		return
 	}
 	s.diff.add(v.ref, changeKind(v.base.Active(), row.flags&flagInactive == 0))
+}
+
+// aside keeps of a user's row what is no part of it: the manager, and since when
+// she has been detached.
+func (s *sealer) aside(v *rendering, row *rowRecord, at uint32) {
+	if v.ref.typ() != User {
+		return
+	}
+	manager := uint64(0)
+	if v.entry != nil {
+		manager = v.entry.manager
+	} else {
+		manager = v.base.manager()
+	}
+	s.w.manage(at, manager)
+	if row.flags&flagDetached == 0 {
+		return
+	}
+	since := row.modified
+	if v.known && v.base.Detached() {
+		since = v.base.DetachedSince().UnixMilli()
+	}
+	s.w.detach(at, since)
 }
 
 // index has the row found under its keys. A row whose attributes did not change

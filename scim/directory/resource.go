@@ -51,6 +51,33 @@ func (r Resource) SaysActive() (active, known bool) {
 // Detached is true for a resource that was put as [Record.Detached].
 func (r Resource) Detached() bool { return r.rec.flags&flagDetached != 0 }
 
+// DetachedSince is when a resource that is detached became it; what changes of
+// it meanwhile is no matter.
+func (r Resource) DetachedSince() time.Time {
+	i, ok := slices.BinarySearch(r.seg.detached[r.typ], r.row())
+	if r.typ != User || !ok || i >= len(r.seg.since) {
+		return r.LastModified()
+	}
+	return time.UnixMilli(r.seg.since[i]).UTC()
+}
+
+// manager is the hash of the id of a user's manager, 0 where she has none.
+func (r Resource) manager() uint64 {
+	if row := r.row(); r.typ == User && int(row) < len(r.seg.managers) {
+		return r.seg.managers[row]
+	}
+	return 0
+}
+
+// hidesManager says whether the manager is not named.
+func (r Resource) hidesManager() bool { return r.rec.flags&flagHides != 0 }
+
+// row is the number of the resource's row in its segment.
+func (r Resource) row() uint32 {
+	i, _ := r.seg.rowOf(r.typ, r.rec.seq)
+	return uint32(i)
+}
+
 // LastModified is meta.lastModified: when the resource's present form became
 // visible in the endpoint, in whole milliseconds, UTC.
 func (r Resource) LastModified() time.Time { return time.UnixMilli(r.rec.modified).UTC() }

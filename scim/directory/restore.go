@@ -71,6 +71,7 @@ func (r Resource) record() (Record, error) {
 	rec := Record{
 		Type: r.typ, ID: r.ID(), Body: r.Head(), Active: r.Active(), Detached: r.Detached(),
 		UserName: keys.UserName, ExternalID: keys.ExternalID, DisplayName: keys.DisplayName,
+		HidesManager: r.hidesManager(), manager: r.manager(),
 	}
 	for _, e := range keys.Emails {
 		rec.Emails = append(rec.Emails, e.Value)

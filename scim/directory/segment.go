@@ -30,6 +30,9 @@ type segment struct {
 	members   []ref
 	modified  [NumTypes][]uint32
 	detached  [NumTypes][]uint32
+	managers  []uint64 // of users, by row; empty: nobody has one, or it is not known
+	byManager []uint32
+	since     []int64 // of detached[User]; empty: since they were modified
 	hashes    [NumTypes][numKeys][]uint64
 	keyRows   [NumTypes][numKeys][]uint32
 }
@@ -78,15 +81,15 @@ func (s *segment) read(data []byte) error {
 	switch {
 	case header.magic != segmentMagic:
 		return fmt.Errorf("%w: not a segment file", errDamaged)
-	case header.format != formatVersion:
-		return fmt.Errorf("%w: format %d, this program reads %d", errDamaged, header.format, formatVersion)
+	case header.format < oldestFormat || header.format > formatVersion:
+		return fmt.Errorf("%w: format %d, this program reads %d to %d", errDamaged, header.format, oldestFormat, formatVersion)
 	case headerCRC(&header) != want:
 		return fmt.Errorf("%w: checksum of the header", errDamaged)
 	case header.segment != s.id:
 		return fmt.Errorf("%w: it is segment %d, not %d", errDamaged, header.segment, s.id)
 	}
 	var sections [numSections][]byte
-	for i, sec := range header.sections {
+	for i, sec := range header.sections[:header.numSections()] {
 		if sec.off%8 != 0 || sec.off > uint64(len(data)) || sec.size > uint64(len(data))-sec.off {
 			return fmt.Errorf("%w: section %d lies outside the file", errDamaged, i)
 		}
@@ -113,6 +116,9 @@ func (s *segment) read(data []byte) error {
 			s.keyRows[t][k] = asRecords[uint32](sections[secKeyRows+t*numKeys+k])
 		}
 	}
+	s.managers = asRecords[uint64](sections[secManagers])
+	s.byManager = asRecords[uint32](sections[secByManager])
+	s.since = asRecords[int64](sections[secSince])
 	return nil
 }
 
@@ -125,8 +131,18 @@ func (s *segment) verify() error {
 	return nil
 }
 
+// numSections is how many sections a file of the header's format has.
+func (h *headerRecord) numSections() int {
+	if h.format == oldestFormat {
+		return oldSections
+	}
+	return numSections
+}
+
+// headerCRC goes as far as the header of that format went.
 func headerCRC(h *headerRecord) uint32 {
-	return crc32.Checksum(unsafe.Slice((*byte)(unsafe.Pointer(h)), unsafe.Sizeof(*h)), castagnoli)
+	size := unsafe.Sizeof(*h) - uintptr(numSections-h.numSections())*unsafe.Sizeof(h.sections[0])
+	return crc32.Checksum(unsafe.Slice((*byte)(unsafe.Pointer(h)), size), castagnoli)
 }
 
 // find gives the rows whose key has the hash.

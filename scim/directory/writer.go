@@ -32,6 +32,8 @@ type segmentWriter struct {
 	chunkRefs []chunkRef
 	members   []ref
 	keys      [NumTypes][numKeys][]keyEntry
+	managers  []uint64         // of users, by row, as far as there were any
+	since     map[uint32]int64 // row of a detached user -> since when
 }
 
 type keyEntry struct {
@@ -67,6 +69,17 @@ func (w *segmentWriter) body(b []byte) {
 func (w *segmentWriter) add(t Type, r rowRecord) uint32 {
 	w.rows[t] = append(w.rows[t], r)
 	return uint32(len(w.rows[t]) - 1)
+}
+
+// manage notes whose report a user's row is.
+func (w *segmentWriter) manage(row uint32, manager uint64) {
+	if manager == 0 {
+		return
+	}
+	if missing := int(row) + 1 - len(w.managers); missing > 0 {
+		w.managers = append(w.managers, make([]uint64, missing)...)
+	}
+	w.managers[row] = manager
 }
 
 // addChunk appends a chunk, and a reference to it as the next of a row.
@@ -115,6 +128,7 @@ func (w *segmentWriter) finish() (*segment, error) {
 			section(secKeyRows+t*numKeys+k, asBytes(rows))
 		}
 	}
+	w.writeManagers(section)
 	if w.err == nil {
 		w.err = w.w.Flush()
 	}
@@ -133,6 +147,32 @@ func (w *segmentWriter) finish() (*segment, error) {
 		return nil, fmt.Errorf("writing %s: %w", w.path, err)
 	}
 	return openSegment(w.path, w.id)
+}
+
+// detach notes since when the user of a row has been detached.
+func (w *segmentWriter) detach(row uint32, since int64) {
+	if w.since == nil {
+		w.since = make(map[uint32]int64)
+	}
+	w.since[row] = since
+}
+
+// writeManagers writes what only users have.
+func (w *segmentWriter) writeManagers(section func(int, []byte)) {
+	var order []uint32
+	for row, manager := range w.managers {
+		if manager != 0 {
+			order = append(order, uint32(row))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b uint32) int { return cmp.Compare(w.managers[a], w.managers[b]) })
+	section(secManagers, asBytes(w.managers))
+	section(secByManager, asBytes(order))
+	var since []int64
+	for _, row := range detachedRows(w.rows[User]) {
+		since = append(since, w.since[row])
+	}
+	section(secSince, asBytes(since))
 }
 
 // discard drops the unfinished file.
