@@ -95,7 +95,6 @@ type Record struct {
 	// served. [Draft.Misled] finds those of whom it should say otherwise.
 	Manager      string
 	HidesManager bool
-	manager      uint64 // its hash, of a record that comes from a row
 
 	// Created is when the source made the object; zero where it does not say,
 	// and then meta.created is the time of first publication.

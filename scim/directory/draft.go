@@ -85,6 +85,15 @@ var ErrRecord = errors.New("the record cannot be served")
 // the record is detached. It is an [ErrRecord] for an id to change its type, and
 // for a record to be malformed; the draft is as before then.
 func (d *Draft) Put(rec Record) error {
+	manager := uint64(0)
+	if rec.Manager != "" {
+		manager = keyHash(rec.Manager)
+	}
+	return d.put(rec, manager)
+}
+
+// put is Put of a record whose manager's id has a hash.
+func (d *Draft) put(rec Record, manager uint64) error {
 	if err := checkRecord(&rec); err != nil {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
@@ -93,10 +102,10 @@ func (d *Draft) Put(rec Record) error {
 	switch {
 	case known && base.typ != rec.Type, drafted && !known && d.entries[i].ref.typ() != rec.Type:
 		return fmt.Errorf("%w: putting %s %s: the id belongs to a resource of another type", ErrRecord, rec.Type, rec.ID)
-	case known && !drafted && !d.rebase && base.holds(&rec):
+	case known && !drafted && !d.rebase && base.holds(&rec, manager):
 		return nil
 	}
-	e := entry{known: known, inactive: !rec.Active, detached: rec.Detached, hides: rec.HidesManager, manager: rec.managerHash()}
+	e := entry{known: known, inactive: !rec.Active, detached: rec.Detached, hides: rec.HidesManager, manager: manager}
 	switch {
 	case known:
 		e.ref = base.ref()
@@ -181,9 +190,9 @@ func notUnreserved(r rune) bool {
 }
 
 // holds says whether a record is what the resource has already.
-func (r Resource) holds(rec *Record) bool {
+func (r Resource) holds(rec *Record, manager uint64) bool {
 	return bytes.Equal(r.Head(), rec.Body) && r.Active() == rec.Active && r.Detached() == rec.Detached &&
-		r.manager() == rec.managerHash() && r.hidesManager() == rec.HidesManager &&
+		r.manager() == manager && r.HidesManager() == rec.HidesManager &&
 		(rec.Created.IsZero() || string(r.created()) == string(appendTime(nil, rec.Created.UnixMilli())))
 }
 
@@ -222,6 +231,25 @@ func (d *Draft) set(id string, e entry) {
 func (d *Draft) Holds(id string) bool {
 	i, ok := d.byID[id]
 	return ok && !d.entries[i].gone
+}
+
+// Serves says whether the sealed snapshot would hold the resource, put or left as
+// it is. Keeps says whether it would hold it detached.
+func (d *Draft) Serves(id string) bool {
+	if i, ok := d.byID[id]; ok {
+		return !d.entries[i].gone
+	}
+	_, ok := d.base.ByID(id)
+	return ok
+}
+
+// Keeps: see [Draft.Serves].
+func (d *Draft) Keeps(id string) bool {
+	if i, ok := d.byID[id]; ok {
+		return !d.entries[i].gone && d.entries[i].detached
+	}
+	r, ok := d.base.ByID(id)
+	return ok && r.Detached()
 }
 
 // Join makes member (a user or a group) a direct member of group. A membership

@@ -13,14 +13,6 @@ import (
 // rendered otherwise. It costs the changes of a draft and the reports of those
 // who came or went by it.
 
-// managerHash is the hash of the manager's id, 0 where there is none.
-func (rec *Record) managerHash() uint64 {
-	if rec.Manager == "" {
-		return rec.manager
-	}
-	return keyHash(rec.Manager)
-}
-
 // Misled gives the ids of the users whose record names a manager whom the sealed
 // snapshot would not hold, or hides one whom it would: they have to be put again.
 // It is called when all else has been put; a user who is kept inactive is held.
@@ -45,7 +37,7 @@ func (d *Draft) Misled() []string {
 	}
 	for _, h := range moved {
 		for r := range d.base.reports(h) {
-			if d.entry(r.ref()) == nil && r.hidesManager() == served[h] {
+			if d.entry(r.ref()) == nil && r.HidesManager() == served[h] {
 				misled = append(misled, r.ID())
 			}
 		}

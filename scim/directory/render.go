@@ -165,7 +165,7 @@ func (s *sealer) keep(v *rendering) {
 
 // sameManager says whether the entry, if there is one, has the base's manager.
 func (s *sealer) sameManager(v *rendering) bool {
-	return v.entry == nil || v.entry.manager == v.base.manager() && v.entry.hides == v.base.hidesManager()
+	return v.entry == nil || v.entry.manager == v.base.manager() && v.entry.hides == v.base.HidesManager()
 }
 
 // begin writes a row's attributes.

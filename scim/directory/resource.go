@@ -69,8 +69,8 @@ func (r Resource) manager() uint64 {
 	return 0
 }
 
-// hidesManager says whether the manager is not named.
-func (r Resource) hidesManager() bool { return r.rec.flags&flagHides != 0 }
+// HidesManager says whether the resource was put with [Record.HidesManager].
+func (r Resource) HidesManager() bool { return r.rec.flags&flagHides != 0 }
 
 // row is the number of the resource's row in its segment.
 func (r Resource) row() uint32 {

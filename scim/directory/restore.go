@@ -24,7 +24,7 @@ func (d *Draft) Restore(s *Snapshot) error {
 		}
 		rec, err := c.After.record()
 		if err == nil {
-			err = d.Put(rec)
+			err = d.put(rec, c.After.manager())
 		}
 		if err != nil {
 			return fmt.Errorf("restoring %s %s: %w", c.Type, c.After.ID(), err)
@@ -71,7 +71,7 @@ func (r Resource) record() (Record, error) {
 	rec := Record{
 		Type: r.typ, ID: r.ID(), Body: r.Head(), Active: r.Active(), Detached: r.Detached(),
 		UserName: keys.UserName, ExternalID: keys.ExternalID, DisplayName: keys.DisplayName,
-		HidesManager: r.hidesManager(), manager: r.manager(),
+		HidesManager: r.HidesManager(),
 	}
 	for _, e := range keys.Emails {
 		rec.Emails = append(rec.Emails, e.Value)

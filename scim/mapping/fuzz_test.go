@@ -54,7 +54,37 @@ func checkObject(t *testing.T, m *mapping.Mapper, typ directory.Type, object []b
 	if err != nil || !reflect.DeepEqual(again, rec) || !reflect.DeepEqual(twice, problems) {
 		t.Errorf("the second time: %v, %v, %v", again, twice, err)
 	}
+	checkHidden(t, m, object, rec)
 	return true
+}
+
+// checkHidden maps a user whose manager is not to be named: as if she had none.
+func checkHidden(t *testing.T, m *mapping.Mapper, object []byte, rec directory.Record) {
+	t.Helper()
+	if rec.Manager == "" {
+		return
+	}
+	source, _ := decode(object)
+	delete(source, "manager")
+	without, err := json.Marshal(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, problems, err := render(t, m, rec.Type, without, !rec.Active)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden, found, err := m.Map(rec.Type, mapping.Input{Object: object, Inactive: !rec.Active, HideManager: true})
+	if err != nil || !reflect.DeepEqual(found, problems) {
+		t.Errorf("without the manager: %v, %v, want %v", err, found, problems)
+	}
+	if hidden.Manager != rec.Manager || !hidden.HidesManager {
+		t.Errorf("hidden manager is %q, %t, want %q", hidden.Manager, hidden.HidesManager, rec.Manager)
+	}
+	hidden.Manager, hidden.HidesManager = "", false
+	if !reflect.DeepEqual(hidden, want) {
+		t.Errorf("without the manager:\n%+v\nwant\n%+v", hidden, want)
+	}
 }
 
 // fuzz checks objects of one type.

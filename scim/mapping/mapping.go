@@ -35,7 +35,7 @@ import (
 
 // version counts the changes to the code of this package after which an object
 // renders differently. Changes to the table count by themselves.
-const version = 1
+const version = 2
 
 // Config says how to map. Without more than a base URL that is the default
 // mapping.
@@ -102,6 +102,9 @@ type Input struct {
 	// WasGone says that Previous is of one who was removed: its active says
 	// nothing then.
 	WasGone bool
+	// HideManager maps a user as if she had no manager: one who is not served.
+	// [directory.Record.Manager] names him all the same.
+	HideManager bool
 	// Now is what rules take for today's date.
 	Now time.Time
 }

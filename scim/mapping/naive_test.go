@@ -375,6 +375,9 @@ func checkFields(t *testing.T, typ directory.Type, want *naive, rec directory.Re
 	}
 	if typ == directory.User {
 		expected.Active = want.resource["active"].(bool)
+		extension, _ := want.resource[mapping.EnterpriseUserSchema].(map[string]any)
+		manager, _ := extension["manager"].(map[string]any)
+		expected.Manager, _ = manager["value"].(string)
 	}
 	for _, e := range want.emails {
 		expected.Emails = append(expected.Emails, e.(map[string]any)["value"].(string))

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"scimbridge/scim/directory"
@@ -17,6 +18,7 @@ type plan struct {
 	wants    members
 	slots    int // length of the table of spans that wants fills
 	id       int // slot
+	manager  int // slot of the manager's id; -1: nothing goes by it
 	created  *cell
 	sections []section // the core schema, then the extensions
 }
@@ -144,7 +146,7 @@ func (t *target) setFilter(filter string) bool {
 
 // compile makes the plan of a table.
 func compile(t directory.Type, rows []Row) (*plan, error) {
-	p := &plan{typ: t}
+	p := &plan{typ: t, manager: -1}
 	p.id = p.want("id")
 	for i, row := range rows {
 		to, err := parseTarget(row.Path)
@@ -173,10 +175,20 @@ func compile(t directory.Type, rows []Row) (*plan, error) {
 			p.place(to, c)
 		}
 	}
+	if p.readsManager() {
+		p.manager = p.want("manager.id")
+	}
 	if p.created == nil {
 		return nil, fmt.Errorf("no row for meta.created of a %v", t)
 	}
 	return p, nil
+}
+
+// readsManager says whether any row goes by who a user's manager is.
+func (p *plan) readsManager() bool {
+	return p.typ == directory.User && (slices.Contains(p.wants.names, "manager") || slices.ContainsFunc(p.rules, func(rule *compiledRule) bool {
+		return slices.Contains(rule.program.Properties(), "manager") || rule.made != nil && slices.Contains(rule.made.Properties(), "manager")
+	}))
 }
 
 // required says whether SCIM wants every resource to have an attribute.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type renderer struct {
 	plan     *plan
 	inactive bool
 	wasGone  bool      // last is of one who was removed
+	hide     bool      // the manager is not named
 	last     []byte    // the body that was served last; empty: none
 	now      time.Time // what rules take for today
 
@@ -36,6 +38,7 @@ type renderer struct {
 	elements []element // of the attribute being written
 
 	fields   [byEmail]extent // of text, by index: those before byEmail
+	manager  extent
 	emails   []extent
 	active   bool
 	problems []Problem
@@ -48,6 +51,7 @@ type extent struct{ start, end int }
 func (r *renderer) reset(p *plan, in Input) {
 	r.plan, r.data, r.inactive, r.last, r.wasGone, r.now = p, in.Object, in.Inactive, in.Previous, in.WasGone, in.Now
 	r.active, r.problems, r.prepared = true, nil, false
+	r.hide, r.manager = in.HideManager, extent{}
 	if len(r.spans) < p.slots {
 		r.spans = make([]span, p.slots)
 	}
@@ -58,15 +62,11 @@ func (r *renderer) reset(p *plan, in Input) {
 
 // run reads the object and writes its attributes.
 func (r *renderer) run(p *plan) error {
-	start := r.data.space(0)
-	end := p.wants.find(r.data, start, 0, r.spans)
-	if end >= 0 {
-		if end = r.data.space(end); end < len(r.data) {
-			end = ^end
-		}
+	if err := r.find(p); err != nil {
+		return err
 	}
-	if end < 0 {
-		return fmt.Errorf("object is not a JSON object: fault at byte %d of %d", ^end, len(r.data))
+	if err := r.takeManager(p); err != nil {
+		return err
 	}
 	if r.id = r.spans[p.id]; !r.id.kind.isText() {
 		return errors.New("object has no id")
@@ -78,6 +78,46 @@ func (r *renderer) run(p *plan) error {
 	}
 	return nil
 }
+
+// find notes where in the object the wanted properties are.
+func (r *renderer) find(p *plan) error {
+	end := p.wants.find(r.data, r.data.space(0), 0, r.spans)
+	if end >= 0 {
+		if end = r.data.space(end); end < len(r.data) {
+			end = ^end
+		}
+	}
+	if end < 0 {
+		return fmt.Errorf("object is not a JSON object: fault at byte %d of %d", ^end, len(r.data))
+	}
+	return nil
+}
+
+// takeManager keeps the manager's id, and where he is not to be named goes on with
+// an object that has none.
+func (r *renderer) takeManager(p *plan) error {
+	if p.manager < 0 {
+		return nil
+	}
+	id := r.spans[p.manager]
+	if !id.kind.isText() || id.orphan {
+		return nil
+	}
+	start := len(r.text)
+	r.text = append(r.text, r.decode(id)...)
+	r.manager = extent{start, len(r.text)}
+	if !r.hide {
+		return nil
+	}
+	var whole [1]span
+	wholeManager.find(r.data, r.data.space(0), 0, whole[:])
+	r.data = slices.Concat(r.data[:whole[0].start], scanner("null"), r.data[whole[0].end:])
+	clear(r.spans)
+	return r.find(p)
+}
+
+// wholeManager finds the property itself.
+var wholeManager = members{names: []string{"manager"}, slots: []int{0}, inner: []*members{nil}}
 
 // record copies what was written into a record.
 func (r *renderer) record(p *plan) directory.Record {
@@ -91,8 +131,10 @@ func (r *renderer) record(p *plan) directory.Record {
 		UserName:    field(byUserName),
 		DisplayName: field(byDisplayName),
 		ExternalID:  field(byExternalID),
+		Manager:     text[r.manager.start:r.manager.end],
 		Created:     r.created(p.created),
 	}
+	rec.HidesManager = r.hide && rec.Manager != ""
 	rec.Body = append(append(append(rec.Body, `"schemas":[`...), r.schemas...), `],`...)
 	rec.Body = append(rec.Body, r.out...)
 	if len(r.emails) > 0 {

@@ -170,6 +170,41 @@ func TestRules(t *testing.T) {
 }
 
 // TestRemovedPaths takes attributes out.
+// A manager who is not served is none for rules either; one whom nothing goes by
+// needs no looking after.
+func TestHiddenManagers(t *testing.T) {
+	const object = `{"id":"1","userPrincipalName":"u","manager":{"id":"9"}}`
+	enterprise := mapping.EnterpriseUserSchema
+	rules := func(set string, removed ...string) mapping.Rules {
+		return mapping.Rules{Set: []mapping.Rule{{Path: "title", Expression: set}}, Remove: removed}
+	}
+	for name, test := range map[string]struct {
+		rules         mapping.Rules
+		shown, hidden string
+		manager       string
+	}{
+		"a rule that reads him": {rules("'reports to ' + user.manager.id", enterprise+":manager"), "reports to 9", "reports to ", "9"},
+		"a rule that asks":      {rules("has(user.manager) ? 'led' : 'free'", enterprise+":manager"), "led", "free", "9"},
+		"no rule":               {rules("'x'", enterprise+":manager"), "x", "x", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := configured(t, test.rules)
+			for hide, want := range map[bool]string{false: test.shown, true: test.hidden} {
+				rec, problems, err := m.Map(directory.User, mapping.Input{Object: []byte(object), HideManager: hide})
+				if err != nil || len(problems) > 0 {
+					t.Fatal(err, problems)
+				}
+				if !strings.Contains(string(rec.Body), `"title":"`+want+`"`) || strings.Contains(string(rec.Body), `"manager":`) {
+					t.Errorf("hidden %t: %s, want title %q", hide, rec.Body, want)
+				}
+				if rec.Manager != test.manager || rec.HidesManager != (hide && test.manager != "") {
+					t.Errorf("hidden %t: manager %q, hidden %t", hide, rec.Manager, rec.HidesManager)
+				}
+			}
+		})
+	}
+}
+
 func TestRemovedPaths(t *testing.T) {
 	const entra = "urn:ietf:params:scim:schemas:extension:Microsoft:Entra:2.0:User"
 	for path, gone := range map[string]string{

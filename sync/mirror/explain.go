@@ -49,6 +49,7 @@ type Explanation struct {
 	// Changed is when what is served last changed, and Generation in which
 	// generation; 0: in one that is no longer kept.
 	Changed    time.Time `json:"changed,omitzero"`
+	since      time.Time // since when it has been kept inactive
 	Generation uint64    `json:"generation,omitempty"`
 	// Readers are the clients that see the source, and whether they have read it
 	// since.
@@ -239,7 +240,7 @@ func (m *Mirror) explain(d *decider, obj *store.Object) (Explanation, error) {
 			input.Previous, input.WasGone = res.Head(), res.Detached()
 		}
 	}
-	if e.Values, _, err = m.values(e.Type, input); err != nil {
+	if e.Values, err = m.valuesNow(e.Type, input, current); err != nil {
 		return e, fmt.Errorf("mapping it: %w", err)
 	}
 	e.Why = m.sentence(&e, obj)
@@ -334,8 +335,31 @@ func (m *Mirror) values(typ string, in mapping.Input) ([]Value, directory.Record
 	return values, rec, err
 }
 
+// valuesNow is values beside what is served: a manager who is not is not named.
+func (m *Mirror) valuesNow(typ string, in mapping.Input, current *directory.Snapshot) ([]Value, error) {
+	values, rec, err := m.values(typ, in)
+	if err != nil || rec.Manager == "" || current == nil {
+		return values, err
+	}
+	if _, served := current.ByID(rec.Manager); served {
+		return values, nil
+	}
+	in.HideManager = true
+	without, _, err := m.values(typ, in)
+	for i, v := range values {
+		at := slices.IndexFunc(without, func(w Value) bool { return w.Path == v.Path })
+		if at < 0 {
+			v.JSON, v.Made, v.Kept, v.Problem = nil, false, false, "the manager, "+rec.Manager+", is not served, and so not named"
+			values[i] = v
+		} else {
+			values[i] = without[at]
+		}
+	}
+	return values, err
+}
+
 func (m *Mirror) showServed(e *Explanation, current *directory.Snapshot, res directory.Resource) {
-	e.State, e.SCIM, e.Changed = StateServed, res.AppendJSON(nil), res.LastModified()
+	e.State, e.SCIM, e.Changed, e.since = StateServed, res.AppendJSON(nil), res.LastModified(), res.DetachedSince()
 	if !res.Active() {
 		e.State = StateInactive
 	}
@@ -355,7 +379,7 @@ func (m *Mirror) sentence(e *Explanation, obj *store.Object) string {
 	removed := obj.Removed != nil
 	kept := ""
 	if e.State == StateInactive && (removed || !out.In) {
-		kept = "; it is served as inactive until " + e.Changed.Add(m.cfg.Scope.KeepRemoved).Format(time.DateTime) + " UTC"
+		kept = "; it is served as inactive until " + e.since.Add(m.cfg.Scope.KeepRemoved).Format(time.DateTime) + " UTC"
 	}
 	switch {
 	case removed && obj.Removed.Reason == vanished:

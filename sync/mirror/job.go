@@ -81,7 +81,7 @@ func (r *renderer) decide(j *job) error {
 	case j.obj.Kind == store.Group || !r.kept(&j.obj, j.before, j.known):
 		j.fate = toRemove
 	case detached && !r.all:
-		j.fate = toLeave // as she went, or she would never go for good
+		j.fate = toLeave // as she went
 	default:
 		j.fate = toKeep
 	}
@@ -111,7 +111,7 @@ func (r *renderer) kept(obj *store.Object, before directory.Resource, known bool
 	case keep <= 0:
 		return false
 	case known && before.Detached():
-		return !r.expires || r.now.Before(before.LastModified().Add(keep))
+		return !r.expires || r.now.Before(before.DetachedSince().Add(keep))
 	case known:
 		return true
 	}
@@ -119,11 +119,30 @@ func (r *renderer) kept(obj *store.Object, before directory.Resource, known bool
 	return r.current == nil && obj.Removed != nil && (!r.expires || r.now.Before(obj.Removed.At.Add(keep)))
 }
 
-// mapJob maps an object that is served.
+// mapJob maps an object that is served. A manager is named where he is served now,
+// or nothing is yet: who comes or goes in this round is not known before its end.
 func (r *renderer) mapJob(j *job) {
-	if j.fate <= toKeep {
-		j.rec, j.problems, j.err = r.m.cfg.Mapper.Map(typeOf(j.obj.Kind), r.input(j))
+	if j.fate > toKeep {
+		return
 	}
+	r.mapUnder(j, func(manager string) bool {
+		if r.current == nil {
+			return true
+		}
+		_, served := r.current.ByID(manager)
+		return served
+	})
+}
+
+// mapUnder maps an object, and names a manager who is served.
+func (r *renderer) mapUnder(j *job, served func(manager string) bool) {
+	in := r.input(j)
+	j.rec, j.problems, j.err = r.m.cfg.Mapper.Map(typeOf(j.obj.Kind), in)
+	if j.err == nil && j.rec.Manager != "" && !served(j.rec.Manager) {
+		in.HideManager = true
+		j.rec, j.problems, j.err = r.m.cfg.Mapper.Map(typeOf(j.obj.Kind), in)
+	}
+	j.rec.Detached = j.fate == toKeep
 }
 
 // input gives an object to the mapping, with what was served of it last.
@@ -134,8 +153,8 @@ func (r *renderer) input(j *job) mapping.Input {
 	}
 	if in.Inactive && in.WasGone {
 		// For her the days have ended: by a rule that counts them she would
-		// change each day, and never be kept long enough.
-		in.Now = j.before.LastModified()
+		// change each day.
+		in.Now = j.before.DetachedSince()
 	}
 	return in
 }
@@ -163,7 +182,6 @@ func (r *renderer) place(j *job) error {
 	case j.err != nil:
 		return r.unfit(obj, j.err)
 	}
-	j.rec.Detached = j.fate == toKeep
 	r.noteNew(j, typ)
 	return r.put(obj, j.rec, j.problems)
 }

@@ -155,7 +155,7 @@ func (r *renderer) recount(ctx context.Context, since uint64) error {
 			if obj.Removed != nil || !known || before.Detached() || obj.Round > since {
 				continue
 			}
-			_, found, err := r.m.cfg.Mapper.Map(before.Type(), mapping.Input{Object: obj.Properties, Previous: before.Head(), Now: r.now})
+			_, found, err := r.m.cfg.Mapper.Map(before.Type(), mapping.Input{Object: obj.Properties, Previous: before.Head(), HideManager: before.HidesManager(), Now: r.now})
 			if err == nil {
 				whole.add(before.Type(), obj.ID, found)
 			}

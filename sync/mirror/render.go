@@ -13,10 +13,6 @@ import (
 )
 
 // A renderer puts stored objects into a draft.
-//
-// A user's manager is named as the tenant names her, whether she is served or
-// not: who names whom is not known without reading everybody, and the tenant
-// tells of each report when a manager goes.
 type renderer struct {
 	ctx     context.Context
 	m       *Mirror
@@ -106,7 +102,7 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 		r.dropStrangers()
 	}
 	r.yield()
-	return nil
+	return r.manage()
 }
 
 // objects renders a kind's objects that changed after a round. Where all are
@@ -140,6 +136,11 @@ func (r *renderer) put(obj *store.Object, rec directory.Record, problems []mappi
 		problems = nil // of those who are gone nobody needs to mend anything
 	}
 	r.problems.add(rec.Type, obj.ID, problems)
+	return r.replace(obj, rec)
+}
+
+// replace puts a record whose problems are known.
+func (r *renderer) replace(obj *store.Object, rec directory.Record) error {
 	err := r.draft.Put(rec)
 	if errors.Is(err, directory.ErrRecord) {
 		return r.unfit(obj, err)
@@ -163,7 +164,7 @@ func (r *renderer) unfit(obj *store.Object, err error) error {
 func (r *renderer) expire() {
 	keep := r.m.cfg.Scope.KeepRemoved
 	for res := range r.current.Detached(directory.User) {
-		over := keep <= 0 || r.expires && !r.now.Before(res.LastModified().Add(keep))
+		over := keep <= 0 || r.expires && !r.now.Before(res.DetachedSince().Add(keep))
 		if over && !r.draft.Holds(res.ID()) {
 			r.draft.Remove(res.ID())
 		}

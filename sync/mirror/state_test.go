@@ -123,8 +123,7 @@ func TestAnotherTenantUnderTheSameName(t *testing.T) {
 }
 
 // Devices, service principals and contacts are members in Graph and nobody here;
-// a manager is named whether she is served or not, and her leaving the scope
-// changes nothing for those she manages.
+// a manager who leaves the scope is named for as long as she is kept inactive.
 func TestWhoIsNamedAndNotServed(t *testing.T) {
 	tenant, users, group := company(20)
 	for _, typ := range []string{"device", "servicePrincipal", "orgContact"} {

@@ -131,7 +131,7 @@ func (g *game) begin() error {
 	})
 	g.tenant.AddApp(graphtest.App{ClientID: clientID, Secret: "s3cret", Consented: true,
 		Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Application.Read.All"}})
-	g.people = people{tenant: g.tenant, rand: g.rand, managers: make(map[string]string), left: make(map[string]bool)}
+	g.people = people{tenant: g.tenant, rand: g.rand, managers: make(map[string]string), purged: make(map[string]string), left: make(map[string]bool)}
 	for range 30 + g.rand.IntN(30) {
 		g.people.addUser()
 	}
@@ -156,7 +156,7 @@ func (g *game) begin() error {
 	if err := g.connect(); err != nil {
 		return err
 	}
-	g.model = model{tenant: g.tenant, mapper: g.cfg.Mapper, names: make(map[string]map[string]bool)}
+	g.model = model{tenant: g.tenant, mapper: g.cfg.Mapper, people: &g.people, names: make(map[string]map[string]bool)}
 	g.dir = filepath.Join(g.opts.Dir, "0")
 	if err := g.open(); err != nil {
 		return err

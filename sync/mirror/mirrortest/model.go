@@ -19,6 +19,7 @@ import (
 type model struct {
 	tenant *graphtest.Tenant
 	mapper *mapping.Mapper
+	people *people
 
 	served picture
 	// names are the userNames that a user ever had: that of one who went may be
@@ -39,6 +40,7 @@ type capture struct {
 // A thing is a user or group as the mapping renders her.
 type thing struct {
 	head   string
+	led    reports
 	name   string // JSON of displayName
 	active bool
 	traits traits
@@ -50,6 +52,7 @@ type state map[string]served
 type served struct {
 	typ      directory.Type
 	head     string
+	led      reports // of one that is to be served
 	links    string
 	active   bool
 	detached bool
@@ -58,16 +61,31 @@ type served struct {
 	names map[string]bool
 }
 
+// reports are the heads of a user who names a manager, by his id: the one whom she
+// has, and one who was purged, for whether Graph tells of that is left to chance.
+// Whoever is not served is not named.
+type reports struct {
+	manager, purged string
+	named           map[string]string
+}
+
+// name gives the head of a user beside what is served, where got is hers.
+func (r *reports) name(head, got string, all state) string {
+	if _, served := all[r.manager]; served && r.manager != "" {
+		return r.named[r.manager]
+	}
+	if _, served := all[r.purged]; served && r.manager == "" && r.named[r.purged] == got {
+		return got
+	}
+	return head
+}
+
 // capture takes the tenant as it is now.
 func (m *model) capture() (capture, error) {
 	c := capture{users: make(map[string]thing), groups: make(map[string]thing), members: make(map[string][]graphtest.Member)}
 	users, groups := m.mapper.Select()
 	for o := range m.tenant.Users() {
-		props := selected(o, users)
-		if manager := m.tenant.Manager(o.ID); manager != "" {
-			props["manager"] = json.RawMessage(fmt.Sprintf(`{"id":%q}`, manager))
-		}
-		t, err := render(props, func(b []byte) (directory.Record, []mapping.Problem, error) { return m.mapper.User(b, false) })
+		t, err := m.user(selected(o, users), o.ID)
 		if err != nil {
 			return c, err
 		}
@@ -88,6 +106,23 @@ func (m *model) capture() (capture, error) {
 	}
 	c.assigned = m.tenant.Assigned(clientID)
 	return c, nil
+}
+
+// user renders a user, with each manager whom she may name and without.
+func (m *model) user(props map[string]json.RawMessage, id string) (thing, error) {
+	mapped := func(b []byte) (directory.Record, []mapping.Problem, error) { return m.mapper.User(b, false) }
+	t, err := render(props, mapped)
+	t.led = reports{manager: m.people.managers[id], purged: m.people.purged[id], named: make(map[string]string)}
+	for _, manager := range []string{t.led.manager, t.led.purged} {
+		if err != nil || manager == "" {
+			continue
+		}
+		var led thing
+		props["manager"] = json.RawMessage(fmt.Sprintf(`{"id":%q}`, manager))
+		led, err = render(props, mapped)
+		t.led.named[manager] = led.head
+	}
+	return t, err
 }
 
 func selected(o graphtest.Object, names []string) map[string]json.RawMessage {
@@ -121,7 +156,7 @@ func (m *model) project(c capture, scope mirror.Scope, before state) state {
 	s := make(state)
 	for id, t := range c.users {
 		if c.servesUser(&scope, id) {
-			s[id] = served{typ: directory.User, head: t.head, active: t.active}
+			s[id] = served{typ: directory.User, head: t.head, led: t.led, active: t.active}
 		}
 	}
 	for id, t := range c.groups {
@@ -303,6 +338,15 @@ func (a served) userName() string {
 	return directory.Fold(u.UserName)
 }
 
+// manager is the id of the manager whom a user names.
+func (a served) manager() string {
+	var u struct {
+		Enterprise struct{ Manager struct{ Value string } } `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+	}
+	_ = json.Unmarshal([]byte("{"+a.head+"}"), &u)
+	return u.Enterprise.Manager.Value
+}
+
 // compare says how what is served differs from what is to be, or "". Of those
 // who went it is only asked that they are inactive and in no group.
 func (want state) compare(got state) string {
@@ -314,7 +358,7 @@ func (want state) compare(got state) string {
 			}
 			return fmt.Sprintf("%s %s is missing (active %t, detached %t)", w.typ, id, w.active, w.detached)
 		}
-		if w.detached {
+		if w.head = w.led.name(w.head, g.head, got); w.detached {
 			w.head = g.head
 		}
 		if !w.same(g) {

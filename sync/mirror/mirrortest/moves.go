@@ -137,11 +137,16 @@ func (g *game) explain(before, now picture, outcome mirror.Outcome) error {
 	return nil
 }
 
-// followedBy checks the rules of order, lastModified and version, and that
-// nobody who went has the name of somebody who is there.
+// followedBy checks the rules of order, lastModified and version, that nobody who
+// went has the name of somebody who is there, and that every manager is there.
 func (p picture) followedBy(now picture) error {
 	names := now.state.attachedNames()
 	for id, r := range now.state {
+		if manager := r.manager(); manager != "" {
+			if _, served := now.state[manager]; !served {
+				return fmt.Errorf("user %s names manager %s, who is not served", id, manager)
+			}
+		}
 		if r.detached && names[r.userName()] {
 			return fmt.Errorf("user %s went, and has the userName of somebody who is there", id)
 		}

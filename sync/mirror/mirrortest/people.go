@@ -15,7 +15,9 @@ type people struct {
 
 	users, groups []string // ever made
 	others        []string // devices
-	managers      map[string]string
+	// managers are those whom users have now, in the recycle bin or not; purged
+	// are those whom they had when they were purged.
+	managers, purged map[string]string
 	// left has the groups that somebody left since the mirror last read them.
 	left map[string]bool
 }
@@ -169,20 +171,6 @@ func (p *people) remove() {
 	if id == "" {
 		return
 	}
-	// Graph goes on naming a manager who was removed, and so do we; the tenant's
-	// model does not. So nobody is managed by her when she goes. Of somebody who
-	// is in the recycle bin Graph would not tell it: then she stays.
-	for u, manager := range p.managers {
-		if o, _ := p.tenant.User(u); o.Removed == "changed" && manager == id {
-			return
-		}
-	}
-	for u := range p.tenant.Users() {
-		if p.tenant.Manager(u.ID) == id {
-			p.tenant.SetManager(u.ID, "")
-			p.managers[u.ID] = ""
-		}
-	}
 	p.tenant.RemoveUser(id)
 }
 
@@ -200,6 +188,11 @@ func (p *people) restore() {
 	case !ok || o.Removed != "changed":
 	case p.rand.IntN(4) == 0:
 		p.tenant.PurgeUser(id)
+		for u, manager := range p.managers {
+			if manager == id {
+				p.managers[u], p.purged[u] = "", id
+			}
+		}
 	default:
 		p.tenant.RestoreUser(id)
 		// Whether Graph says that somebody's manager was taken away when she went
