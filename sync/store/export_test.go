@@ -18,6 +18,9 @@ func OpenWith(ctx context.Context, opts Options, pragmas ...string) (*DB, error)
 	return open(ctx, opts, pragmas...)
 }
 
+// Version is the version of a database that Open made.
+func Version() int { return len(migrations) }
+
 // Prepare does to the database at path what Open does, with other migrations
 // in place of ours or after them.
 func Prepare(ctx context.Context, opts Options, after bool, steps ...string) error {

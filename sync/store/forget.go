@@ -181,6 +181,7 @@ func (s *DB) sweepSource(ctx context.Context, conn *sql.Conn, number int64) erro
 		for _, text := range []string{
 			"DELETE FROM cursors WHERE source = ?",
 			"DELETE FROM history WHERE source = ?",
+			"DELETE FROM shown WHERE source = ?",
 			"DELETE FROM sources WHERE number = ?",
 		} {
 			if err := s.step(ctx, conn, "drop", text, number); err != nil {

@@ -67,6 +67,13 @@ CREATE INDEX objects_by_round ON objects (slot >> 32, round) WHERE round > 1;
 CREATE INDEX edges_by_round ON edges (m >> 40, round) WHERE round > 1;
 CREATE INDEX objects_removed ON objects (slot >> 32, removed_at) WHERE removed_at IS NOT NULL;
 CREATE INDEX edges_ended ON edges (m >> 40, round) WHERE ended = 1;
+`, `
+-- Which clients have been shown people of which sources.
+CREATE TABLE shown (
+	client TEXT NOT NULL,
+	source INTEGER NOT NULL,
+	PRIMARY KEY (client, source)
+) WITHOUT ROWID;
 `}
 
 // roundTables gives the tables that rounds write, in the given schema: main,

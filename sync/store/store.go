@@ -213,6 +213,14 @@ type Store interface {
 	SetOpened(ctx context.Context) error
 	Opened(ctx context.Context) (bool, error)
 
+	// SetShown notes that a client has been shown users or groups of the given
+	// sources, and SetHidden that it no longer is. Shown tells, by client; kept is
+	// false before the first SetShown, which may name no source: the state is of a
+	// time when nobody noted it. What was shown of a source goes with DropSource.
+	SetShown(ctx context.Context, client string, sources ...string) error
+	SetHidden(ctx context.Context, client string, sources ...string) error
+	Shown(ctx context.Context) (sources map[string][]string, kept bool, err error)
+
 	// Begin starts the round after the last committed one. A second round of
 	// the same source fails with ErrBusy; rounds of different sources may be
 	// open side by side. ctx covers the whole round: once it is done every

@@ -53,6 +53,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"closing rolls back open rounds":                             closing,
 		"what is given and got is not shared":                        notShared,
 		"a state is opened once and for good":                        openedForGood,
+		"what a client was shown is kept by client and source":       shownByClient,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, fresh(t)) })
 	}
@@ -732,6 +733,33 @@ func notShared(t *testing.T, open Opener) {
 	got, _, err = s.Object(t.Context(), "a", store.User, ada)
 	must(t, err)
 	same(t, "outside", string(got.Properties), "old")
+}
+
+func shownByClient(t *testing.T, open Opener) {
+	s := open(t)
+	is := func(want map[string][]string, kept bool) {
+		t.Helper()
+		got, is, err := s.Shown(t.Context())
+		must(t, err)
+		same(t, "shown", got, want)
+		same(t, "whether it is kept", is, kept)
+	}
+	is(map[string][]string{}, false)
+	must(t, s.SetShown(t.Context(), ""))
+	is(map[string][]string{}, true)
+	must(t, s.SetShown(t.Context(), "okta", "b", "a"))
+	must(t, s.SetShown(t.Context(), "okta", "b", "c"))
+	must(t, s.SetShown(t.Context(), "sap", "b"))
+	is(map[string][]string{"okta": {"a", "b", "c"}, "sap": {"b"}}, true)
+	must(t, s.SetHidden(t.Context(), "okta", "b", "unknown"))
+	must(t, s.SetHidden(t.Context(), "nobody", "a"))
+	is(map[string][]string{"okta": {"a", "c"}, "sap": {"b"}}, true)
+	must(t, s.DropSource(t.Context(), "c"))
+	is(map[string][]string{"okta": {"a"}, "sap": {"b"}}, true)
+	must(t, s.SetShown(t.Context(), "sap", "c")) // another one of that name
+	must(t, s.Close())
+	s = open(t)
+	is(map[string][]string{"okta": {"a"}, "sap": {"b", "c"}}, true)
 }
 
 func openedForGood(t *testing.T, open Opener) {
