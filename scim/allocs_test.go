@@ -18,6 +18,8 @@ func TestAllocations(t *testing.T) {
 		t.Skip("under the race detector pools drop at random")
 	}
 	w := newTenant(t, 3000, 3)
+	w.cfg.Shown = func(string, []string) bool { return true }
+	w.reload()
 	for _, tt := range []struct {
 		name, path, encoding string
 		budget               float64 // allocations of one request

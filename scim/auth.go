@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"scimbridge/scim/accesstoken"
@@ -71,6 +72,8 @@ type client struct {
 	scope   [sha256.Size]byte // of the name and of what the client sees
 	basic   [sha256.Size]byte // of user name and password, where Basic is set
 	oauth2  [sha256.Size]byte // of client id and secret, where OAuth2 is set
+
+	shown atomic.Pointer[[]string] // sources of which Config.Shown has been told
 }
 
 // A guard knows who may read.
@@ -244,6 +247,32 @@ func (c *client) allowed(remote string) bool {
 	}
 	addr := from.Addr().Unmap().WithZone("")
 	return slices.ContainsFunc(c.Allow, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// show notes that the client gets something of a view.
+func (h *Handler) show(c *client, v *directory.View) {
+	if h.cfg.Shown == nil {
+		return
+	}
+	told := c.shown.Load()
+	for source := range v.Sources {
+		if told == nil || !slices.Contains(*told, source) {
+			h.tellShown(c, v, told)
+			return
+		}
+	}
+}
+
+// tellShown tells of a view's sources. Of two at the same time one may be told
+// again.
+func (h *Handler) tellShown(c *client, v *directory.View, told *[]string) {
+	all := slices.Collect(v.Sources)
+	if told != nil {
+		all = slices.Compact(slices.Sorted(slices.Values(append(all, *told...))))
+	}
+	if h.cfg.Shown(c.Name, all) {
+		c.shown.CompareAndSwap(told, &all)
+	}
 }
 
 // view restricts a view to what the client sees. It is false where one of the

@@ -30,7 +30,8 @@ type plan struct {
 	order      *order      // nil: list order
 	projection *projection // nil: resources as they are
 
-	bound [16]byte // of the client and the canonical text of all of it
+	asked [16]byte // the canonical text of all of it
+	bound [16]byte // of the client, what it sees, and asked
 }
 
 // list answers a query by GET (RFC 7644 §3.4.2).
@@ -77,7 +78,9 @@ func (h *Handler) query(x *exchange, name string, types []directory.Type) *scimE
 	if err != nil {
 		return err
 	}
-	x.items = p.items
+	if x.items = p.items; p.items > 0 {
+		h.show(x.client, p.view)
+	}
 	if x.r.Method != http.MethodPost {
 		header := x.w.Header()
 		header["Last-Modified"] = x.field(0, httpTime(p.view.LastModified()))
@@ -118,7 +121,7 @@ func (h *Handler) plan(c *client, name string, types []directory.Type, p *params
 	if pl.projection != nil {
 		part("attributes", pl.projection.key())
 	}
-	pl.bound = bind(key)
+	pl.asked, pl.bound = bind(key[len(c.scope):]), bind(key)
 	return pl, nil
 }
 
@@ -239,7 +242,11 @@ func (h *Handler) indexPage(x *exchange, pl plan) (page, *scimError) {
 	// HEAD looks without reading, and so does a count of 0.
 	reads := x.r.Method != http.MethodHead && st.size > 0
 	if st.start > 1 && reads {
-		if w, p := x.client.session.resume(st, now); w != nil {
+		w, p, ok := x.client.session.resume(st, now)
+		if !ok {
+			return page{}, lostWalk()
+		}
+		if w != nil {
 			x.walked = stepped
 			if p.view != nil {
 				return newPage(p, st.start, st.size), nil
@@ -265,7 +272,7 @@ func (h *Handler) indexPage(x *exchange, pl plan) (page, *scimError) {
 // step is the request as a step of a walk.
 func (pl plan) step(x *exchange, start, size int) step {
 	return step{
-		query: pl.bound, name: pl.name, whole: pl.filter == nil, delta: pl.filter.incremental(),
+		query: pl.bound, asked: pl.asked, name: pl.name, whole: pl.filter == nil, delta: pl.filter.incremental(),
 		start: start, size: size, peer: peer(x.r), agent: agent(x.r),
 	}
 }
@@ -383,6 +390,7 @@ func (h *Handler) get(t directory.Type) answer {
 			return notFound("there is no " + t.String() + " with the id " + shown(segments[0]))
 		}
 		x.items = 1
+		h.show(x.client, v)
 		header := x.w.Header()
 		header["Etag"] = x.field(1, r.Version())
 		header["Last-Modified"] = x.field(0, httpTime(r.LastModified()))

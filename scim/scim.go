@@ -49,6 +49,12 @@ type Config struct {
 	// views are had only while a session holds them.
 	ViewByID func(id string) (*directory.View, bool)
 
+	// Shown is told before a client gets its first user or group of a view with
+	// the given sources, so that a later configuration can be kept from taking
+	// them away unseen. It is told again after false: it could not be noted. Nil:
+	// nobody wants to know.
+	Shown func(client string, sources []string) bool
+
 	// Schemas describe what is served: the core User and Group and their
 	// extensions. An extension belongs to the type that its URN ends with.
 	Schemas []schema.Schema

@@ -16,24 +16,33 @@ import (
 //
 //  1. A request with startIndex=1 opens a walk on the current view, unless its
 //     page is already the whole result.
+//
 //  2. A request whose startIndex is the one that a walk of this client and
 //     query expects next continues that walk; the startIndex of the walk's
 //     latest page repeats that page (the client did not get it).
+//
 //  3. Where several walks would do, the request is taken for that of the walk
 //     last asked over the same connection, else by the same user agent, else
 //     with the same count, else for the one used last.
+//
 //  4. Any other startIndex is answered from the walk used last, and leaves that
 //     walk's place alone; where there is none, it opens a walk on the current
 //     view, so that the rest holds still.
+//
 //  5. A walk is over when its last page was asked for, or after walkIdle
 //     without a request. A finished one is kept for walkRest, for a client
 //     that asks for the last page again or for one page too many.
+//
 //  6. A walk that was idle for walkIdle, had to make room, or was read from the
 //     file of [OpenSessions] after a restart sleeps: it knows its view by ID
 //     only. The request that it expects wakes it. If its view is no longer
 //     kept, the walk is lost, and the request fails: the same place in another
 //     view could leave somebody out, whom the importer would deprovision. A
 //     failed import harms nobody, and the next begins with startIndex=1.
+//
+//  7. A walk of a client that has come to see other sources since is lost as
+//     well: in the new view its places are others, and the old one is no longer
+//     the client's to read.
 //
 // Paging by cursor needs none of that: the cursor says it all. A walk is noted
 // for it all the same, so that Status tells of the import; it always sleeps, and
@@ -80,8 +89,9 @@ type pin struct {
 
 // A walk is one import in pages.
 type walk struct {
-	pin    // zero while the walk sleeps
-	query  [16]byte
+	pin             // zero while the walk sleeps
+	query  [16]byte // what is asked, by whom, and what he sees
+	asked  [16]byte // what is asked; zero: not known
 	status WalkStatus
 	lost   bool // its view is gone
 	past   bool // it is in the history, as one broken off
@@ -98,6 +108,7 @@ type walk struct {
 // A step is one request of a walk.
 type step struct {
 	query [16]byte
+	asked [16]byte
 	name  string // the endpoint, for Status
 	whole bool   // not filtered: the walk is an import
 	delta bool   // it asks for what changed since some time
@@ -114,16 +125,17 @@ func (w *walk) asleep() bool { return w.view == nil }
 func (w *walk) sleep() { w.pin = pin{} }
 
 // resume finds the walk that a step belongs to and takes the step. Where there
-// is none it gives nil, and the caller takes the current view. A walk that it
-// gives must not be looked into without the lock; what the caller may use is
-// the pin, which is zero if the walk sleeps.
-func (s *session) resume(st step, now time.Time) (*walk, pin) {
+// is none it gives nil, and the caller takes the current view, unless ok is false:
+// the walk is one of when the client saw other sources. A walk that it gives must
+// not be looked into without the lock; what the caller may use is the pin, which
+// is zero if the walk sleeps.
+func (s *session) resume(st step, now time.Time) (w *walk, p pin, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
 	w, expected := s.match(st)
 	if w == nil {
-		return nil, pin{}
+		return nil, pin{}, !slices.ContainsFunc(s.walks, st.outdated)
 	}
 	if w.past { // it goes on, so it did not break off
 		s.history = slices.DeleteFunc(s.history, func(h WalkStatus) bool {
@@ -137,7 +149,13 @@ func (s *session) resume(st step, now time.Time) (*walk, pin) {
 	w.status.LastRequest = now
 	s.touch(w)
 	s.finish(w)
-	return w, w.pin
+	return w, w.pin, true
+}
+
+// outdated says whether a walk is of what the step asks, by index, and of when
+// the client saw other sources.
+func (st *step) outdated(w *walk) bool {
+	return !w.status.Cursor && w.asked == st.asked && w.query != st.query
 }
 
 // byCursor notes a page that was read by cursor, of a result with so many
@@ -223,14 +241,20 @@ func (s *session) open(st step, p pin, now time.Time) bool {
 	defer s.mu.Unlock()
 	s.expire(now)
 	if st.start == 1 { // whoever was told that his walk is lost begins again
-		s.walks = slices.DeleteFunc(s.walks, func(o *walk) bool { return o.lost && o.query == w.query })
+		s.walks = slices.DeleteFunc(s.walks, func(o *walk) bool {
+			if st.outdated(o) {
+				s.remember(o)
+				return true
+			}
+			return o.lost && o.query == w.query
+		})
 	}
 	return s.begin(w, st, now)
 }
 
 // newWalk makes a walk before its first page.
 func newWalk(st step, view string, total int, now time.Time) *walk {
-	return &walk{query: st.query, first: st.start, next: st.start, status: WalkStatus{
+	return &walk{query: st.query, asked: st.asked, first: st.start, next: st.start, status: WalkStatus{
 		Endpoint: st.name, Filtered: !st.whole, Delta: st.delta, Agent: st.agent,
 		View: view, Started: now, Total: total,
 	}}

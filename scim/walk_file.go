@@ -48,6 +48,7 @@ type walkFile struct {
 // hash, and the view a name.
 type keptWalk struct {
 	Query  string     `json:"query"`
+	Asked  string     `json:"asked,omitempty"` // empty: the program that wrote it did not know
 	Told   bool       `json:"told,omitempty"`
 	First  int        `json:"first"`
 	Next   int        `json:"next"`
@@ -99,6 +100,9 @@ func (s *Sessions) load() error {
 			if n, err := hex.Decode(w.query[:], []byte(kw.Query)); err != nil || n != len(w.query) {
 				return fmt.Errorf("reading the file of imports: query of %s: %q", name, kw.Query)
 			}
+			if n, err := hex.Decode(w.asked[:], []byte(kw.Asked)); err != nil || n != len(w.asked) && n != 0 {
+				return fmt.Errorf("reading the file of imports: query of %s: %q", name, kw.Asked)
+			}
 			c.walks = append(c.walks, w)
 		}
 	}
@@ -124,6 +128,19 @@ func (s *Sessions) save() error {
 	}
 	s.file.writing.Lock()
 	defer s.file.writing.Unlock()
+	return s.file.write(s.kept())
+}
+
+// saveDue is save, unless the file was closed: nothing is written after Close.
+func (s *Sessions) saveDue() error {
+	s.file.writing.Lock()
+	defer s.file.writing.Unlock()
+	s.file.mu.Lock()
+	closed := s.file.closed
+	s.file.mu.Unlock()
+	if closed {
+		return nil
+	}
 	return s.file.write(s.kept())
 }
 
@@ -154,12 +171,8 @@ func (f *walkFile) due(s *Sessions, soon bool) {
 func (f *walkFile) fire(s *Sessions) {
 	f.mu.Lock()
 	f.timer = nil
-	closed := f.closed
 	f.mu.Unlock()
-	if closed {
-		return
-	}
-	if err := s.save(); err != nil {
+	if err := s.saveDue(); err != nil {
 		s.log.Warn("imports under way would not survive a restart", "err", err)
 	}
 }
@@ -174,7 +187,7 @@ func (s *Sessions) kept() map[string]keptSession {
 		k := keptSession{History: append([]WalkStatus(nil), c.history...)}
 		for _, w := range c.walks {
 			k.Walks = append(k.Walks, keptWalk{
-				Query: hex.EncodeToString(w.query[:]), Told: w.told, First: w.first, Next: w.next,
+				Query: hex.EncodeToString(w.query[:]), Asked: hex.EncodeToString(w.asked[:]), Told: w.told, First: w.first, Next: w.next,
 				Latest: w.latest, Size: w.size, Past: w.past, Status: w.status,
 			})
 		}

@@ -60,6 +60,15 @@ func (v *View) Snapshots() []*Snapshot {
 	return snaps
 }
 
+// Sources ranges over the names of the view's sources, in its order.
+func (v *View) Sources(yield func(string) bool) {
+	for i := range v.parts {
+		if !yield(v.parts[i].snap.source) {
+			return
+		}
+	}
+}
+
 // ID names the view's snapshots, source by source with their generations, so
 // that the same view can be had again later ([Library.ByID]). Two views with
 // one ID hold the same resources with the same bytes.
