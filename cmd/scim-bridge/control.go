@@ -73,6 +73,7 @@ func (p *program) printStatus(st *admin.Status) error {
 	if err := p.printClients(st); err != nil {
 		return err
 	}
+	p.printHeldClients(st)
 	p.printDuplicates(st.DuplicateNames)
 	for _, s := range st.Sources {
 		switch {
@@ -252,7 +253,7 @@ func syncCommand(p *program) *cobra.Command {
 }
 
 func approveCommand(p *program) *cobra.Command {
-	var source string
+	var source, client string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "approve [ROUND]",
@@ -261,7 +262,10 @@ func approveCommand(p *program) *cobra.Command {
 
 ROUND is the number that status shows; if it is given and another round is held
 by now, nothing happens. For a source that is no longer in the configuration it
-drops what is still served of it.`,
+drops what is still served of it.
+
+With --client it takes from a client the sources that its list in the file no
+longer has, which it is shown until then: all of them, or that of --source.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{fmt.Errorf("approve takes one round, but got %q", args)}
@@ -269,6 +273,9 @@ drops what is still served of it.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if client != "" {
+				return p.approveClient(cmd.Context(), client, source, args, asJSON)
+			}
 			form := url.Values{"by": {operator()}}
 			if len(args) == 1 {
 				form.Set("round", args[0])
@@ -278,6 +285,7 @@ drops what is still served of it.`,
 	}
 	p.configFlag(cmd)
 	sourceFlag(cmd, &source)
+	clientFlag(cmd, &client)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -321,12 +329,15 @@ func reloadCommand(p *program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var result struct{ Outcome string }
+			var result admin.Reloaded
 			if err := r.call(cmd.Context(), http.MethodPost, "/api/v1/reload", nil, &result); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(p.stdout, "the configuration is in force")
-			return err
+			fmt.Fprintln(p.stdout, "the configuration is in force")
+			for _, held := range result.Held {
+				fmt.Fprintf(p.stdout, "%s: %s\n", p.loud("HELD"), held)
+			}
+			return nil
 		},
 	}
 	p.configFlag(cmd)

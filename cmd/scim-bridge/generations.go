@@ -51,13 +51,18 @@ func (p *program) rehearse(cmd *cobra.Command, source string, full, asJSON bool)
 }
 
 func heldCommand(p *program) *cobra.Command {
-	var source string
+	var source, client string
 	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:   "held",
 		Short: "Show what a held round would change, person by person",
-		Args:  noArgs,
+		Long: `Show what a held round would change, person by person. With --client show whom
+a client would lose with the sources that its list in the file no longer has.`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if client != "" {
+				return p.heldFrom(cmd.Context(), client, limit(all || asJSON), asJSON)
+			}
 			r, source, err := p.remoteSource(source)
 			if err != nil {
 				return err
@@ -79,6 +84,7 @@ func heldCommand(p *program) *cobra.Command {
 	}
 	p.configFlag(cmd)
 	sourceFlag(cmd, &source)
+	clientFlag(cmd, &client)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
 	cmd.Flags().BoolVar(&all, "all", false, fmt.Sprintf("name everybody, not only the first %d", listLimit))
 	return cmd

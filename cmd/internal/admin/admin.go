@@ -44,6 +44,7 @@ type Backend interface {
 	Unfreeze(ctx context.Context, source, by string) (Round, error)
 	Generations
 	Consents
+	Narrowings
 
 	// RehearseImport does what the platform would do, as the client of that name
 	// (empty: one that sees everything), and names so many that it would not take
@@ -319,6 +320,9 @@ type ClientStatus struct {
 	Failures    uint64    `json:"failures"`
 	LastRequest time.Time `json:"lastRequest,omitzero"`
 	Agent       string    `json:"agent,omitempty"`
+	// Held are the sources that the client is shown though its list no longer has
+	// them, until that is approved.
+	Held []HeldSource `json:"held,omitempty"`
 	// Imports are the lists read page by page, the latest first.
 	Imports []Import `json:"imports,omitempty"`
 }
@@ -402,6 +406,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("POST /api/v1/sources/{source}/unfreeze", h.unfreeze)
 	h.mountGenerations(mux)
 	h.mountConsent(mux)
+	h.mountNarrowings(mux)
 	return h.protect(http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -429,7 +434,7 @@ func (h *handler) reload(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		problem(w, http.StatusUnprocessableEntity, err)
 	default:
-		reply(w, http.StatusOK, map[string]string{"outcome": "reloaded"})
+		reply(w, http.StatusOK, Reloaded{Outcome: "reloaded", Held: h.heldNow()})
 	}
 }
 
@@ -497,7 +502,7 @@ func (h *handler) act(w http.ResponseWriter, r *http.Request, do func(ctx contex
 
 // refusal is the status with which an error is told.
 func refusal(err error) int {
-	if errors.Is(err, ErrNoSource) {
+	if errors.Is(err, ErrNoSource) || errors.Is(err, ErrNoClient) {
 		return http.StatusNotFound
 	}
 	return http.StatusConflict

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -46,6 +47,13 @@ func (f *fake) Sync(_ context.Context, s string, full bool) (admin.Round, error)
 func (f *fake) Approve(_ context.Context, s string, n uint64, by string) (admin.Round, error) {
 	f.done = append(f.done, "approve "+s)
 	return admin.Round{}, f.err
+}
+func (f *fake) ApproveClient(_ context.Context, client string, sources []string, by string) (admin.Narrowing, error) {
+	f.done = append(f.done, strings.TrimSpace("approve client "+client+" "+strings.Join(sources, " ")))
+	return admin.Narrowing{Client: client}, f.err
+}
+func (f *fake) HeldFrom(client string, list int) ([]*mirror.Diff, error) {
+	return []*mirror.Diff{{Source: client, Omitted: list}}, nil
 }
 func (f *fake) Freeze(_ context.Context, s, by string) error {
 	f.done = append(f.done, "freeze "+s)
@@ -136,7 +144,7 @@ func newFake() *fake {
 		Clients: []admin.ClientStatus{{Name: "okta", Requests: 10, Failures: 1, LastRequest: now, Agent: "Okta SCIM", Imports: []admin.Import{
 			{Endpoint: "/Users", Kind: "full", Started: now.Add(-time.Minute), LastRequest: now, Pages: 3, Resources: 30, Total: 30, State: admin.Finished, View: "contoso.1"},
 			{Endpoint: "/Groups", Kind: "filtered", Filtered: true, Started: now, LastRequest: now, State: admin.BrokenOff},
-		}}, {Name: "idle"}},
+		}}, {Name: "idle", Held: []admin.HeldSource{{Source: "north<wind>", Users: 1234, Groups: 1}}}},
 		Endpoint: admin.EndpointStatus{Responses: map[int]uint64{200: 9, 401: 1, 0: 1}, Latency: admin.Histogram{Count: 11, Sum: 1.5, Within: map[float64]uint64{0.1: 5, 1: 11}}},
 	}}
 }
@@ -254,6 +262,7 @@ func TestActions(t *testing.T) {
 	paths := map[string]string{
 		"/api/v1/reload": "reload", "/api/v1/sources/contoso/sync": "sync contoso", "/api/v1/sources/contoso/approve": "approve contoso",
 		"/api/v1/sources/contoso/freeze": "freeze contoso", "/api/v1/sources/contoso/unfreeze": "unfreeze contoso",
+		"/api/v1/clients/okta/approve": "approve client okta",
 	}
 	for path, want := range paths {
 		f := newFake()
@@ -285,6 +294,17 @@ func TestActions(t *testing.T) {
 	if res := request(newHandler(t, newFake()), http.MethodPost, "/api/v1/sources/contoso/approve", "round=x"); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("approving round x: %s", res.Status)
 	}
+	f := newFake()
+	if res := request(newHandler(t, f), http.MethodPost, "/api/v1/clients/okta/approve", "source=a&source=b"); res.StatusCode != http.StatusOK || f.done[0] != "approve client okta a b" {
+		t.Errorf("approving what the page showed: %s, did %v", res.Status, f.done)
+	}
+	f.err = fmt.Errorf("%w %q", admin.ErrNoClient, "okta")
+	if res := request(newHandler(t, f), http.MethodPost, "/api/v1/clients/okta/approve", ""); res.StatusCode != http.StatusNotFound {
+		t.Errorf("approving for nobody: %s", res.Status)
+	}
+	if res := request(newHandler(t, f), http.MethodGet, "/api/v1/clients/okta/held?list=7", ""); res.StatusCode != http.StatusOK || !strings.Contains(body(t, res), `"source": "okta"`) {
+		t.Errorf("what is held from a client: %s", res.Status)
+	}
 }
 
 func TestPageShowsEverythingAndEscapesIt(t *testing.T) {
@@ -295,7 +315,7 @@ func TestPageShowsEverythingAndEscapesIt(t *testing.T) {
 		"a reason", "config.yaml:1: a fault", "12,345", "Approve round 3", "Ada &lt;Lovelace&gt;", "and 7 more", "2 rounds failed", "no answer", "Frozen", "The mapping fails", "an-id", "it is no text",
 		"1,000 users", "Drop 3 users", "disabled", "okta", "30 of 30", "broken off", "expired", "ends in 10 days", "interval: 1m -&gt; 2m",
 		"&lt;script&gt;alert(1)", "10 to 14", "No request since the start", "users: 2 added, 1,234 changed", "&lt;Mover &amp; Shaker&gt;", "title, name.familyName", "and 1,200 more",
-		"Dashed: groups, 0", "Left out by the scope: 1 user by users.exclude, 1,234 users by users.where, 2 groups by groups.exclude; counted",
+		"The list of sources of client idle is shorter", "north&lt;wind&gt; (1,234 users, 1 group)", "Take it from idle", `name="source" value="north&lt;wind&gt;"`, "Dashed: groups, 0", "Left out by the scope: 1 user by users.exclude, 1,234 users by users.where, 2 groups by groups.exclude; counted",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -328,6 +348,7 @@ func TestMetrics(t *testing.T) {
 		`scim_bridge_snapshot_objects{source="contoso",type="user"} 12345`, `scim_bridge_safeguard_held{source="contoso"} 1`,
 		`scim_bridge_safeguard_held{source="failing"} 0`, `scim_bridge_consecutive_failures{source="failing"} 2`,
 		`scim_bridge_rounds_total{outcome="published",source="contoso"} 2`, `scim_bridge_graph_requests_total{code="2xx",source="contoso"} 5`,
+		`scim_bridge_client_held_sources{client="okta"} 0`, `scim_bridge_client_held_sources{client="idle"} 1`,
 		`scim_bridge_scim_requests_total{client="okta"} 10`, `scim_bridge_scim_last_full_pull_timestamp_seconds{client="okta",endpoint="/Users"} 1.800001e+09`,
 		`scim_bridge_scim_request_duration_seconds_bucket{le="0.1"} 5`, `scim_bridge_scim_responses_total{code="401"} 1`,
 		`scim_bridge_credential_expiry_timestamp_seconds{name="scim.tls"}`,

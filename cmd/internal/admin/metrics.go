@@ -70,6 +70,7 @@ var (
 
 	requests     = desc("scim_requests_total", "Requests of a client.", "client")
 	failures     = desc("scim_request_failures_total", "Requests of a client that were answered with 4xx or 5xx.", "client")
+	heldSources  = desc("client_held_sources", "Sources that a client is shown though its list no longer has them, until that is approved.", "client")
 	lastRequest  = desc("scim_last_request_timestamp_seconds", "When a client last asked, as Unix time.", "client")
 	lastFullPull = desc("scim_last_full_pull_timestamp_seconds", "When a client last read a list to its end, as Unix time.", "client", "endpoint")
 	imports      = desc("scim_imports", "A client's remembered imports, by state.", "client", "state")
@@ -183,6 +184,7 @@ func (m sink) client(c *ClientStatus) {
 	m.counter(requests, float64(c.Requests), c.Name)
 	m.counter(failures, float64(c.Failures), c.Name)
 	m.gauge(lastRequest, unix(c.LastRequest), c.Name)
+	m.gauge(heldSources, float64(len(c.Held)), c.Name)
 	states := map[string]int{}
 	done := map[string]time.Time{}
 	for _, i := range c.Imports {

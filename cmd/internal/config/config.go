@@ -191,7 +191,8 @@ type Client struct {
 	Allow []netip.Prefix `yaml:"allow,omitempty"`
 
 	// Sources are the names of the sources that the client sees. Default: all.
-	// An empty list is a fault.
+	// An empty list is a fault. A list that becomes shorter takes nobody from
+	// the client whom it was shown, until "scim-bridge approve --client NAME".
 	Sources []string `yaml:"sources,omitempty"`
 
 	// RequestsPerSecond is how many requests the client may make per second on

@@ -83,6 +83,7 @@ type Daemon struct {
 
 	reloads    reloadStatus
 	names      names
+	shown      shown
 	endpoint   *endpoint
 	lately     lately
 	rehearsing sync.Mutex // held during a rehearsal
@@ -142,6 +143,10 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d.opened.Store(opened)
+	noted, err := d.loadShown(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if d.key, err = cursorKey(filepath.Join(dir, "cursor.key")); err != nil {
 		return nil, err
 	}
@@ -165,6 +170,11 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	defer d.reloading.Unlock()
 	if err := d.load(ctx, cfg); err != nil {
 		return nil, err
+	}
+	if !noted {
+		if err := d.assumeShown(ctx); err != nil {
+			return nil, err
+		}
 	}
 	d.reloads.ended("start", nil)
 	return d, nil

@@ -92,10 +92,16 @@ func (d *Daemon) readers(e *mirror.Explanation) []mirror.Reader {
 		known[c.Client] = c
 	}
 	var all []mirror.Reader
-	for _, c := range d.gen.Load().cfg.SCIM.Clients {
-		if c.Sources == nil || slices.Contains(c.Sources, e.Source) {
-			all = append(all, reader(known[c.Name], c.Name, e))
+	gen := d.gen.Load()
+	for _, c := range gen.clients {
+		if !gen.sees(c.Name, e.Source) {
+			continue
 		}
+		r := reader(known[c.Name], c.Name, e)
+		if slices.Contains(gen.kept[c.Name], e.Source) {
+			r.Text += "; its list of sources no longer has " + e.Source + ", which waits for scim-bridge approve --client " + c.Name
+		}
+		all = append(all, r)
 	}
 	return all
 }

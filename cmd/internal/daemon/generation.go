@@ -23,7 +23,9 @@ import (
 // A generation is what one configuration makes.
 type generation struct {
 	cfg     *config.Config
-	scim    scim.Config // what handler was made of
+	clients []scim.Client       // as the file has them
+	kept    map[string][]string // client -> sources that it is shown though its list has them no more
+	scim    scim.Config         // what handler was made of
 	handler *scim.Handler
 	// inventors are the mappers that make values up, by source.
 	inventors map[string]*mapping.Mapper
@@ -143,20 +145,19 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	gen := &generation{cfg: cfg, inventors: inventors(cfg, mappers)}
+	gen := &generation{cfg: cfg, clients: d.clients(cfg), inventors: inventors(cfg, mappers)}
 	if gen.tls, err = serverTLS(cfg.SCIM.TLS); err != nil {
 		return cfg.Fault("scim.tls", err.Error(), "mend the file")
 	}
 	if old := d.gen.Load(); old != nil && (old.tls == nil) != (gen.tls == nil) {
 		return cfg.Fault("scim.tls", "a running daemon can't go from HTTP to HTTPS or back", "restart it")
 	}
-	clients := d.clients(cfg)
 	gen.scim = scim.Config{
 		BaseURL: publicURL, View: d.view, Ready: d.complete, ViewByID: d.library.ByID, Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...),
-		Clients: clients, DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
+		Clients: gen.clients, Shown: d.noteShown, DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
 		PublicDiscovery: cfg.SCIM.PublicDiscovery, IndexOnly: !cfg.SCIM.CursorPaging, Key: d.key, Sessions: d.sessions, Log: d.log, Tracer: d.traces.Tracer("scimbridge/scim"),
 	}
-	if gen.handler, err = scim.New(gen.scim); err != nil {
+	if _, err = scim.New(gen.scim); err != nil { // present makes the one that serves
 		return fmt.Errorf("making the endpoint: %w", err)
 	}
 	b := &build{d: d, cfg: cfg, mappers: mappers, shelf: shelf{publicURL, cfg.State.KeepGenerations}}
@@ -165,6 +166,12 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	gen.sources = b.next
+	d.shown.mu.Lock() // until gen serves: what a client is shown meanwhile is kept
+	defer d.shown.mu.Unlock()
+	if err := d.present(gen); err != nil {
+		b.undo()
+		return err
+	}
 
 	// From here on nothing fails.
 	d.logs.set(cfg.Log)
@@ -174,17 +181,18 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 			s.stop()
 		}
 	}
-	started := d.gen.Load() != nil
+	before := d.gen.Load()
 	d.sources = b.next
 	d.library.SetPictures(pictures(cfg, b.next))
 	d.gen.Store(gen)
-	d.issuers.Keep(verifiers(clients))
+	d.logKept(before, gen)
+	d.issuers.Keep(verifiers(gen.clients))
 	for name, s := range old {
 		if n := b.next[name]; n == nil || n.picture != s.picture {
 			s.picture.Close() // only forbids it to write
 		}
 	}
-	if started {
+	if before != nil {
 		for _, s := range b.next {
 			s.start(d.ctx)
 		}

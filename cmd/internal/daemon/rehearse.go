@@ -187,6 +187,13 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 	for _, c := range cfg.SCIM.Clients {
 		clients = append(clients, scim.Client{Name: c.Name, Sources: c.Sources})
 	}
+	var names []string
+	for _, s := range cfg.Sources {
+		names = append(names, s.Name)
+	}
+	if err := shownStored(ctx, db, clients, names); err != nil {
+		return nil, err
+	}
 	view := func() (*directory.View, error) { return library.View(), nil }
 	report, err := rehearsal(ctx, scim.Config{
 		BaseURL: cfg.SCIM.PublicURL, View: view, ViewByID: library.ByID,

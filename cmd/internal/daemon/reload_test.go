@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -248,4 +249,69 @@ func TestReloadEndsOrders(t *testing.T) {
 		t.Fatal("the order goes on")
 	}
 	w.sync()
+}
+
+// A state of a program that did not note what clients are shown takes them to have
+// been shown what they may see; a note that can't be written is written later.
+func TestShownIsAssumedAndNotedLater(t *testing.T) {
+	w := newWorld(t)
+	w.write("second.secret", "second-secret")
+	second := w.second("second.secret")
+	listed := func(sources string) {
+		w.configure(second, "token_file: client.token}", "token_file: client.token, sources: ["+sources+"]}")
+	}
+	sql := func(statement string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", "file:"+filepath.Join(w.dir, "state", "scim-bridge.db")+"?_pragma=busy_timeout(60000)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sees := func(want int) {
+		t.Helper()
+		if got := w.served(); strings.Count(got, `"resourceType":"User"`) != want {
+			t.Errorf("%d users are served, want %d", strings.Count(got, `"resourceType":"User"`), want)
+		}
+	}
+	n := len(w.users)
+	listed("contoso, second")
+	w.start()
+	w.stop()
+	sql("DELETE FROM shown; DELETE FROM meta WHERE key = 'shown'")
+	w.start()
+	listed("contoso")
+	if err := w.daemon.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sees(2 * n)
+	if _, err := w.daemon.ApproveClient(t.Context(), "importer", nil, "test"); err != nil {
+		t.Fatal(err)
+	}
+	sees(n)
+
+	// While the note fails everybody is served, and it is remembered.
+	sql("ALTER TABLE shown RENAME TO hidden")
+	listed("contoso, second")
+	if err := w.daemon.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sees(2 * n)
+	listed("contoso")
+	if err := w.daemon.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sees(2 * n)
+	if _, err := w.daemon.ApproveClient(t.Context(), "importer", nil, "test"); err == nil {
+		t.Error("an approval that was not noted is given")
+	}
+	sees(2 * n)
+	sql("ALTER TABLE hidden RENAME TO shown")
+	if _, err := w.daemon.ApproveClient(t.Context(), "importer", []string{"second"}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	sees(n)
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"scimbridge/cmd/internal/admin"
-	"scimbridge/cmd/internal/config"
 	"scimbridge/scim"
 	"scimbridge/scim/directory"
 	"scimbridge/sync/graph"
@@ -61,10 +60,12 @@ func (d *Daemon) Status() admin.Status {
 	}
 	st.Sources = d.sourceStatus(true)
 	for _, c := range d.sessions.Status() {
-		if !slices.ContainsFunc(gen.cfg.SCIM.Clients, func(known config.Client) bool { return known.Name == c.Client }) {
+		if gen.knows(c.Client) != nil {
 			continue // it is no longer in the file
 		}
-		st.Clients = append(st.Clients, clientStatus(c))
+		client := clientStatus(c)
+		client.Held = gen.heldSources(c.Client)
+		st.Clients = append(st.Clients, client)
 	}
 	for _, i := range d.issuers.Status() {
 		st.Issuers = append(st.Issuers, admin.IssuerStatus{Issuer: i.Issuer, Keys: i.Keys, Fetched: i.Fetched, Error: i.Error})
@@ -258,9 +259,15 @@ func (d *Daemon) drop(ctx context.Context, name, by string) error {
 		return fmt.Errorf("source %s is in the file again; nothing was dropped", name)
 	}
 	d.log.Warn("source is dropped", "source", name, "by", by)
+	d.shown.mu.Lock()
+	defer d.shown.mu.Unlock()
 	gen := *d.gen.Load()
 	gen.sources = maps.Clone(gen.sources)
 	delete(gen.sources, name)
+	if err := d.present(&gen); err != nil {
+		return err
+	}
+	d.shown.forgetSource(name)
 	d.sources = gen.sources
 	d.gen.Store(&gen)
 	d.library.SetPictures(pictures(gen.cfg, gen.sources))
