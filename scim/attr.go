@@ -71,6 +71,7 @@ type attribute struct {
 
 	steps   []string // the names from the resource to it, see stepsTo
 	lowPath string   // its path in lower case
+	needle  needle   // finds what is so named
 }
 
 // sub finds a sub-attribute by name, in any case.
@@ -268,6 +269,7 @@ func (ta *typeAttributes) addCommon() {
 	ta.named[nameID].caseExact = true
 	ta.setPlace(nameMeta, inMeta)
 	ta.setPlace(linksName(ta.typ), inLinks)
+	ta.addNeedles()
 }
 
 func (ta *typeAttributes) setPlace(name string, p place) {

@@ -27,6 +27,7 @@ type filter struct {
 type typeFilter struct {
 	root  predicate
 	slots []string // top-level attributes of the head that root reads
+	seeks bool     // needles are tried first
 }
 
 // compileFilter compiles a filter for a query over the given types. Its errors
@@ -43,7 +44,7 @@ func (a *attributes) compileFilter(types []directory.Type, text string) (*filter
 		if c.fault != nil {
 			return nil, c.fault.scimError(text)
 		}
-		f.types[t] = &typeFilter{root: root, slots: c.slots}
+		f.types[t] = &typeFilter{root: root, slots: c.slots, seeks: c.needles <= maxNeedles}
 	}
 	return f, nil
 }
@@ -64,6 +65,8 @@ type compiler struct {
 	of    *typeAttributes  // of the type compiled for
 	slots []string
 	fault *filterFault
+
+	needles int // tests that have one
 }
 
 // fail records a fault and gives a predicate to go on with.
@@ -171,11 +174,12 @@ func (c *compiler) leaf(attr *attribute, t *test) predicate {
 	case inMeta:
 		return c.metaLeaf(attr, steps, t)
 	}
-	v := valueTest{from: c.slot(steps), steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
+	v := &valueTest{from: c.slot(steps), steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
 	if attr.lowPath == nameActive && attr.kind == kindBoolean {
-		return &activeTest{v}
+		return &activeTest{*v}
 	}
-	return &v
+	c.seek(v, attr)
+	return v
 }
 
 // metaLeaf is leaf for meta and its sub-attributes. The resource type is known
@@ -268,7 +272,9 @@ func (c *compiler) comparisonIn(attr *attribute, e *comparison) predicate {
 		}
 	}
 	return c.compare(sub, e, func(leaf *attribute, t *test) predicate {
-		return &valueTest{from: fromElement, steps: stepsTo(leaf, attr), test: t, lookup: indexed(c.of.typ, leaf, t)}
+		v := &valueTest{from: fromElement, steps: stepsTo(leaf, attr), test: t, lookup: indexed(c.of.typ, leaf, t)}
+		c.seek(v, leaf)
+		return v
 	})
 }
 

@@ -37,10 +37,10 @@ func newBench(t testing.TB) *bench {
 }
 
 // ids gives the ids of the resources at positions.
-func (b *bench) ids(typ directory.Type, positions []int) []string {
+func (b *bench) ids(places []uint32) []string {
 	ids := []string{}
-	for _, i := range positions {
-		ids = append(ids, b.view.At(typ, i).ID())
+	for _, place := range places {
+		ids = append(ids, b.view.At(placed(place)).ID())
 	}
 	return ids
 }
@@ -51,20 +51,20 @@ func (b *bench) found(t *testing.T, types []directory.Type, f *filter) []string 
 	t.Helper()
 	all := []string{}
 	for _, typ := range types {
-		var matching []int
+		var matching []uint32
 		for i := range b.view.Len(typ) {
 			if f.match(b.view.At(typ, i)) {
-				matching = append(matching, i)
+				matching = append(matching, placeOf(typ, i))
 			}
 		}
 		scanned, err := f.scan(t.Context(), b.view, typ, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(b.ids(typ, matching), b.ids(typ, scanned)); diff != "" {
+		if diff := cmp.Diff(b.ids(matching), b.ids(scanned)); diff != "" {
 			t.Errorf("match finds other %ss than scan (-match +scan):\n%s", typ, diff)
 		}
-		all = append(all, b.ids(typ, matching)...)
+		all = append(all, b.ids(matching)...)
 	}
 	return all
 }
@@ -401,7 +401,11 @@ func TestIndexesServeFilters(t *testing.T) {
 		}
 		got := "scan"
 		if positions, ok := f.candidates(b.view, tt.typ); ok {
-			got = strings.Join(b.ids(tt.typ, positions), " ")
+			var places []uint32
+			for _, i := range positions {
+				places = append(places, placeOf(tt.typ, i))
+			}
+			got = strings.Join(b.ids(places), " ")
 		}
 		if got != tt.want {
 			t.Errorf("%s: candidates %q, want %q", tt.filter, got, tt.want)

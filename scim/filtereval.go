@@ -46,7 +46,7 @@ func (f *filter) matches(s *subject, r directory.Resource) bool {
 }
 
 func (tf *typeFilter) holds(s *subject, r resource) bool {
-	s.resource, s.slots, s.loaded = r, tf.slots, false
+	s.resource, s.slots, s.loaded, s.seeks = r, tf.slots, false, tf.seeks
 	return tf.root.holds(s, nil)
 }
 
@@ -58,6 +58,7 @@ type subject struct {
 	slots    []string // the filter's
 	values   [][]byte // of the slots, nil where absent; valid once loaded
 	loaded   bool
+	seeks    bool // the filter's
 }
 
 // Where a predicate finds its attribute: in a slot of the subject (0 and up),
@@ -79,6 +80,12 @@ func (s *subject) value(from int, element []byte) []byte {
 		s.load()
 	}
 	return s.values[from]
+}
+
+// unlikely says that a predicate about the head cannot hold, where that is quicker
+// said than the predicate tried.
+func (s *subject) unlikely(p predicate) bool {
+	return s.seeks && !s.loaded && !p.possible(s.resource.Head())
 }
 
 // load finds the values of all slots in one walk over the head.
@@ -112,6 +119,10 @@ type predicate interface {
 
 	// plan says how an index can serve the predicate; nil if none can.
 	plan() *lookupPlan
+
+	// possible is false where a search of the head says that the predicate holds
+	// for no element there (filterneedle.go).
+	possible(head []byte) bool
 }
 
 // The logical predicates. Parts that are known when the filter is compiled are
@@ -186,9 +197,13 @@ type valueTest struct {
 	steps  []string
 	test   *test
 	lookup *lookupPlan
+	needle *needle // nil: none
 }
 
 func (p *valueTest) holds(s *subject, element []byte) bool {
+	if p.from >= 0 && s.unlikely(p) {
+		return false
+	}
 	return p.test.any(s.value(p.from, element), p.steps)
 }
 
@@ -252,6 +267,9 @@ type elementTest struct {
 }
 
 func (p *elementTest) holds(s *subject, _ []byte) bool {
+	if p.from >= 0 && s.unlikely(p) {
+		return false
+	}
 	return p.any(s, s.value(p.from, nil), p.steps)
 }
 

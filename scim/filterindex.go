@@ -2,8 +2,6 @@ package scim
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -207,45 +205,4 @@ func (f *filter) candidates(v *directory.View, t directory.Type) ([]int, bool) {
 		return nil, false
 	}
 	return plan.positions(v, t), true
-}
-
-// errScanTime says that a scan took longer than it was allowed to.
-var errScanTime = errors.New("the filter takes too long: no index serves it and too many resources must be looked at")
-
-// scanStride is how many resources are looked at between two looks at the
-// clock and the context.
-const scanStride = 512
-
-// scan gives the positions, ascending, of the resources of type t for which the
-// filter holds. It ends with the context's error when the request is given up,
-// and with errScanTime, which is the client's to hear as tooMany, when it has
-// taken longer than limit (0 or less: no limit).
-func (f *filter) scan(ctx context.Context, v *directory.View, t directory.Type, limit time.Duration) ([]int, error) {
-	subset, found := f.candidates(v, t)
-	n := len(subset)
-	if !found {
-		n = v.Len(t)
-	}
-	began := time.Now()
-	s := f.subject()
-	defer f.release(s)
-	var matching []int
-	for i := range n {
-		if i%scanStride == 0 {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if limit > 0 && time.Since(began) > limit {
-				return nil, errScanTime
-			}
-		}
-		position := i
-		if found {
-			position = subset[i]
-		}
-		if f.matches(s, v.At(t, position)) {
-			matching = append(matching, position)
-		}
-	}
-	return matching, nil
 }

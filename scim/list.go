@@ -181,7 +181,7 @@ func (pl plan) run(ctx context.Context, v *directory.View) (result, *scimError) 
 
 // find looks for the plan's resources: type by type, or sorted together.
 func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
-	var subsets [directory.NumTypes][]int
+	var subsets [directory.NumTypes][]uint32
 	until := time.Now().Add(queryTime)
 	for _, t := range pl.types {
 		var err error
@@ -201,23 +201,23 @@ func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
 		if subsets[t] == nil {
 			found = append(found, section{t: t, n: v.Len(t)})
 		} else {
-			found = append(found, chosen(t, subsets[t]))
+			found = append(found, section{n: len(subsets[t]), chosen: subsets[t]})
 		}
 	}
 	return found, nil
 }
 
-// matching gives the positions of the resources of one type that the filter
-// holds for, in list order; nil for all of them. It looks until the given time.
-func (pl plan) matching(ctx context.Context, v *directory.View, t directory.Type, until time.Time) ([]int, error) {
+// matching gives the places of the resources of one type that the filter holds
+// for, in list order; nil for all of them. It looks until the given time.
+func (pl plan) matching(ctx context.Context, v *directory.View, t directory.Type, until time.Time) ([]uint32, error) {
 	if pl.filter == nil {
 		return nil, nil
 	}
-	positions, err := pl.filter.scan(ctx, v, t, max(time.Until(until), 1))
-	if positions == nil {
-		positions = []int{} // nil would mean all
+	places, err := pl.filter.scan(ctx, v, t, max(time.Until(until), 1))
+	if places == nil {
+		places = []uint32{} // nil would mean all
 	}
-	return positions, err
+	return places, err
 }
 
 // queryFault makes an answer of a query that was given up.

@@ -28,13 +28,9 @@ const typeBit = 31
 // placeOf names a resource by its type and position in the view.
 func placeOf(t directory.Type, position int) uint32 { return uint32(t)<<typeBit | uint32(position) }
 
-// chosen makes a section of the resources of type t at the given positions.
-func chosen(t directory.Type, positions []int) section {
-	s := section{n: len(positions), chosen: make([]uint32, len(positions))}
-	for i, p := range positions {
-		s.chosen[i] = placeOf(t, p)
-	}
-	return s
+// placed takes a place apart.
+func placed(place uint32) (t directory.Type, position int) {
+	return directory.Type(place >> typeBit), int(place & (1<<typeBit - 1))
 }
 
 // place is the type and the position in the view of the section's i-th
@@ -43,7 +39,7 @@ func (s section) place(i int) (directory.Type, int) {
 	if s.chosen == nil {
 		return s.t, i
 	}
-	return directory.Type(s.chosen[i] >> typeBit), int(s.chosen[i] & (1<<typeBit - 1))
+	return placed(s.chosen[i])
 }
 
 // run is how many resources from the i-th on, before the j-th, lie side by side

@@ -78,9 +78,9 @@ func (o *order) key() string {
 }
 
 // places gives the resources of the types in the order asked for: of each type
-// those at the positions of its subset, or all where that is nil. Orders of all
+// those at the places of its subset, or all where that is nil. Orders of all
 // resources are kept for the next caller, so the slice must not be changed.
-func (o *order) places(ctx context.Context, v *directory.View, types []directory.Type, subsets *[directory.NumTypes][]int) ([]uint32, error) {
+func (o *order) places(ctx context.Context, v *directory.View, types []directory.Type, subsets *[directory.NumTypes][]uint32) ([]uint32, error) {
 	k := orderKey{view: v.ID(), order: o.text}
 	all := true
 	for _, t := range types {
@@ -109,9 +109,9 @@ func (o *order) places(ctx context.Context, v *directory.View, types []directory
 	return sorted, nil
 }
 
-// appendRows adds the keys of the resources at the positions of subset, or of
-// all where it is nil.
-func (o *order) appendRows(ctx context.Context, rows *sortRows, v *directory.View, t directory.Type, subset []int) error {
+// appendRows adds the keys of the resources at the places of subset, or of all
+// where it is nil.
+func (o *order) appendRows(ctx context.Context, rows *sortRows, v *directory.View, t directory.Type, subset []uint32) error {
 	n := len(subset)
 	if subset == nil {
 		n = v.Len(t)
@@ -121,21 +121,22 @@ func (o *order) appendRows(ctx context.Context, rows *sortRows, v *directory.Vie
 	if o.attrs[t] != nil && o.attrs[t].place == inHead {
 		s.slots = o.steps[t][:1]
 	}
-	for i := range n {
-		if i%scanStride == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
+	add := func(i, j int) {
+		for s.held = range v.Resources(t, i, j) {
+			s.resource, s.loaded = &s.held, false
+			rows.add(t, s.held.Position(), o.attrs[t], o.value(s, t))
 		}
-		position := i
-		if subset != nil {
-			position = subset[i]
-		}
-		s.held = v.At(t, position)
-		s.resource, s.loaded = &s.held, false
-		rows.add(t, position, o.attrs[t], o.value(s, t))
 	}
-	return nil
+	return inStrides(ctx, n, 0, func(i, j int) {
+		if subset == nil {
+			add(i, j)
+			return
+		}
+		for _, place := range subset[i:j] {
+			_, position := placed(place)
+			add(position, position+1)
+		}
+	})
 }
 
 // value gives the JSON value that a resource is ordered by, nil for none.

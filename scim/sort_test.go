@@ -101,15 +101,15 @@ func (b *bench) naiveOf(m map[string]any) *naive {
 // sorted gives ids in an order: twice for what is kept, and as a subset.
 func (b *bench) sorted(t *testing.T, types []directory.Type, o *order) []string {
 	t.Helper()
-	var every [directory.NumTypes][]int
+	var every [directory.NumTypes][]uint32
 	for _, typ := range types {
-		every[typ] = []int{}
+		every[typ] = []uint32{}
 		for i := range b.view.Len(typ) {
-			every[typ] = append(every[typ], i)
+			every[typ] = append(every[typ], placeOf(typ, i))
 		}
 	}
 	var last []string
-	for _, subsets := range [][directory.NumTypes][]int{{}, {}, every} {
+	for _, subsets := range [][directory.NumTypes][]uint32{{}, {}, every} {
 		ids := b.placed(t, types, o, subsets)
 		if last != nil && !slices.Equal(last, ids) {
 			t.Errorf("asked again: %v, before: %v", ids, last)
@@ -120,7 +120,7 @@ func (b *bench) sorted(t *testing.T, types []directory.Type, o *order) []string 
 }
 
 // placed gives the ids of subsets in an order.
-func (b *bench) placed(t *testing.T, types []directory.Type, o *order, subsets [directory.NumTypes][]int) []string {
+func (b *bench) placed(t *testing.T, types []directory.Type, o *order, subsets [directory.NumTypes][]uint32) []string {
 	t.Helper()
 	places, err := o.places(t.Context(), b.view, types, &subsets)
 	if err != nil {
@@ -141,12 +141,12 @@ func TestSortingASubset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subset := []int{1, 3, 6}
-	got := b.placed(t, onUsers, o, [directory.NumTypes][]int{directory.User: subset})
-	if !slices.Equal(got, []string{"u-gus", "u-dee", "u-bob"}) || !slices.Equal(subset, []int{1, 3, 6}) {
+	subset := []uint32{1, 3, 6}
+	got := b.placed(t, onUsers, o, [directory.NumTypes][]uint32{directory.User: subset})
+	if !slices.Equal(got, []string{"u-gus", "u-dee", "u-bob"}) || !slices.Equal(subset, []uint32{1, 3, 6}) {
 		t.Errorf("got %v from %v", got, subset)
 	}
-	if got := b.placed(t, onUsers, o, [directory.NumTypes][]int{directory.User: {}}); len(got) != 0 {
+	if got := b.placed(t, onUsers, o, [directory.NumTypes][]uint32{directory.User: {}}); len(got) != 0 {
 		t.Errorf("of nothing: %v", got)
 	}
 }
@@ -164,11 +164,11 @@ func TestSortingTypesTogether(t *testing.T) {
 		return o
 	}
 	o := order(onBoth, "displayName")
-	if got, want := b.placed(t, onBoth, o, [directory.NumTypes][]int{directory.User: {0, 1}}),
+	if got, want := b.placed(t, onBoth, o, [directory.NumTypes][]uint32{directory.User: {0, 1}}),
 		strings.Fields("g-all u-ann g-ann u-bob g-dev g-nil"); !slices.Equal(got, want) {
 		t.Errorf("some users and all groups: %v, want %v", got, want)
 	}
-	if got := b.placed(t, onBoth, o, [directory.NumTypes][]int{directory.User: {}, directory.Group: {0}}); !slices.Equal(got, []string{"g-all"}) {
+	if got := b.placed(t, onBoth, o, [directory.NumTypes][]uint32{directory.User: {}, directory.Group: {placeOf(directory.Group, 0)}}); !slices.Equal(got, []string{"g-all"}) {
 		t.Errorf("one group: %v", got)
 	}
 	// Both types have a mailNickname, each in its own extension.
@@ -237,7 +237,7 @@ func TestSortingEndsWithTheRequest(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := o.places(ctx, b.view, onUsers, new([directory.NumTypes][]int)); !errors.Is(err, context.Canceled) {
+	if _, err := o.places(ctx, b.view, onUsers, new([directory.NumTypes][]uint32)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

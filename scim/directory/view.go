@@ -101,6 +101,25 @@ func (v *View) At(t Type, i int) Resource {
 	panic(fmt.Sprintf("directory: %s %d of %d", t, i, v.total[t]))
 }
 
+// Resources gives the resources at the positions i to j-1, one after the other
+// and for less than as many calls of At.
+func (v *View) Resources(t Type, i, j int) iter.Seq[Resource] {
+	return func(yield func(Resource) bool) {
+		pos := i
+		for s, r := range v.ranges(t, i, j) {
+			for run := range s.spans(t, r.from, r.to) {
+				seg := s.segments[run.segment]
+				for row := run.first; row < run.end; row++ {
+					if !yield(Resource{snap: s, seg: seg, rec: &seg.rows[t][row], typ: t, pos: pos}) {
+						return
+					}
+					pos++
+				}
+			}
+		}
+	}
+}
+
 // ByID finds the resource of any type with the given id (case-exact).
 func (v *View) ByID(id string) (Resource, bool) {
 	for _, p := range v.parts {
