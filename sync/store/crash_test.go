@@ -116,6 +116,9 @@ func TestKilledAtAnyPoint(t *testing.T) {
 		if err := s.Check(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if last > 0 {
+			wantIndexes(t, s)
+		}
 		// The lock of the killed process is gone, and the state is written to.
 		if err := s.SetApproved(t.Context(), "a", store.Approval{Round: last}); err != nil {
 			t.Fatal(err)

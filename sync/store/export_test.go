@@ -43,6 +43,11 @@ func Prepare(ctx context.Context, opts Options, after bool, steps ...string) err
 // Plans gives SQLite's plans for the queries whose cost must not be that of
 // the source.
 func (s *DB) Plans(ctx context.Context) (map[string]string, error) {
+	// A connection looks whether the schema is as it was when it reads, not when
+	// it explains.
+	if _, err := s.Sources(ctx); err != nil {
+		return nil, err
+	}
 	plans := make(map[string]string)
 	for name, query := range map[string]string{
 		"changed objects": queryChangedObjects, "changed edges": queryChangedEdges,

@@ -65,6 +65,8 @@ type seen struct {
 	edges   filter
 	ids     numbers
 	objects [2]marks // by kind code, the numbers of the ids that are objects
+	stored  [2]marks // those whose rows are in the tables
+	storedM int64    // from this number on memberships are not
 }
 
 func newSeen() *seen {
@@ -74,6 +76,20 @@ func newSeen() *seen {
 // hasObject says whether the slot has a row.
 func (s *seen) hasObject(slot int64) bool {
 	return s.objects[slot>>32&(1<<kindBits-1)].has(slot & (1<<refBits - 1))
+}
+
+// firstTime notes that the slot's row goes into the tables now, and says whether
+// it is known to be the first. The receiver may be nil: then it is not.
+func (s *seen) firstTime(slot int64) bool {
+	if s == nil {
+		return false
+	}
+	stored, n := &s.stored[slot>>32&(1<<kindBits-1)], slot&(1<<refBits-1)
+	if stored.has(n) {
+		return false
+	}
+	stored.set(n)
+	return true
 }
 
 // numbers has the number of each id, in some thirty bytes for one that is a

@@ -22,7 +22,8 @@ import (
 //
 // Memory is thus bounded by the stage and SQLite's caches, but for a bit for each
 // object and membership during a full read, and in a first round some thirty
-// bytes for each object and two for each membership.
+// bytes for each object and two for each membership. A first load into empty
+// tables makes their indexes at its end (dropIndexes).
 type round struct {
 	db     *DB
 	ctx    context.Context
@@ -127,6 +128,9 @@ func (r *round) load() error {
 	if r.first {
 		r.seen = newSeen()
 		if err := r.db.sweep(r.ctx, r.conn, number); err != nil {
+			return err
+		}
+		if err := r.db.transact(r.ctx, r.conn, func(conn *sql.Conn) error { return dropIndexes(r.ctx, conn) }); err != nil {
 			return err
 		}
 		// What a first round writes is durable with its Commit, not before.
@@ -240,6 +244,11 @@ func (r *round) write(conn *sql.Conn) error {
 	}
 	if err := r.flush("main"); err != nil {
 		return err
+	}
+	if r.first {
+		if err := r.db.step(r.ctx, conn, "indexes", makeLoadIndexes); err != nil {
+			return err
+		}
 	}
 	if err := r.writeCursors(conn); err != nil {
 		return err

@@ -76,6 +76,34 @@ CREATE TABLE shown (
 ) WITHOUT ROWID;
 `}
 
+// A first load goes without the indexes whose keys come in no order, since each
+// page of them would be written again and again, and has them made from sorted
+// keys when it commits. It asks neither of them anything (see seen).
+//
+// They are missing only as long as no source has a committed round: what drops
+// them looks for that, and each first round that commits makes them. So whoever
+// crashes in between leaves tables that hold nothing of anybody, and the next
+// first round begins as this one did.
+const (
+	dropLoadIndexes = `
+DROP INDEX IF EXISTS main.ids_by_id;
+DROP INDEX IF EXISTS main.edges_by_member;`
+	makeLoadIndexes = `
+CREATE INDEX IF NOT EXISTS main.ids_by_id ON ids (id);
+CREATE INDEX IF NOT EXISTS main.edges_by_member ON edges (member);`
+)
+
+// dropIndexes drops them if nothing is stored of any source.
+func dropIndexes(ctx context.Context, conn *sql.Conn) error {
+	var empty bool
+	if err := conn.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM sources WHERE round > 0)
+		AND NOT EXISTS (SELECT 1 FROM main.ids) AND NOT EXISTS (SELECT 1 FROM main.edges)`).Scan(&empty); err != nil || !empty {
+		return err
+	}
+	_, err := conn.ExecContext(ctx, dropLoadIndexes)
+	return err
+}
+
 // roundTables gives the tables that rounds write, in the given schema: main,
 // or temp for the part of a round that waits there for its commit. The keys
 // are explained in keys.go.

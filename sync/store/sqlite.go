@@ -31,9 +31,9 @@ type Options struct {
 // The sizes that were measured (see BenchmarkFirstRound).
 const (
 	pageSize = 4096
-	// writeCache is SQLite's page cache for a round, in KiB: what the index of
-	// ids needs at some hundred thousand objects. It is let go after the round.
-	writeCache = 32 << 10
+	// writeCache is SQLite's page cache for a round, in KiB: what a full stage
+	// touches where its rows lie apart. It is let go after the round.
+	writeCache = 16 << 10
 	readCache  = 2 << 10
 	// walPages is when a commit carries the log over into the database, and
 	// walLimit is to how many bytes the log's file is cut then.
@@ -44,9 +44,6 @@ const (
 	busyTimeout = 10_000
 	// stageLimit is how many bytes of changes a round keeps in memory.
 	stageLimit = 8 << 20
-	// firstStages is how many times that it keeps in a first round. Each time that
-	// it is written nearly every page of the index of ids is written with it.
-	firstStages = 4
 	// knownLimit is how many written ids a round remembers the numbers of.
 	knownLimit = 1 << 16
 )

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // A stage holds changes of a round that are not yet written. Its objects and
@@ -50,11 +51,7 @@ func (st *stage) written() {
 
 // makeRoom writes the stage away when it is full.
 func (r *round) makeRoom() error {
-	limit := r.db.stageLimit
-	if r.first {
-		limit *= firstStages
-	}
-	if r.stage.size < limit {
+	if r.stage.size < r.db.stageLimit {
 		return nil
 	}
 	if r.first {
@@ -98,12 +95,13 @@ func (r *round) flushIDs(schema string) error {
 	if err := r.db.fail("ids"); err != nil {
 		return err
 	}
+	in := r.inserter(schema+".ids (ref, id)", 2)
 	for _, staged := range r.stage.ids {
-		if err := r.exec("INSERT INTO "+schema+".ids (ref, id) VALUES (?, ?)", r.ref(staged.n), encodeID(staged.id)); err != nil {
+		if err := in.add(r.ref(staged.n), encodeID(staged.id)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return in.flush()
 }
 
 const upsertObject = ` ON CONFLICT DO UPDATE SET round = excluded.round,
@@ -113,15 +111,23 @@ func (r *round) flushObjects(schema string) error {
 	if err := r.db.fail("objects"); err != nil {
 		return err
 	}
-	insert := "INSERT INTO " + schema + ".objects (slot, round, removed_at, reason, properties) VALUES (?, ?, ?, ?, ?)" + upsertObject
+	table := schema + ".objects (slot, round, removed_at, reason, properties)"
+	upsert := "INSERT INTO " + table + " VALUES (?, ?, ?, ?, ?)" + upsertObject
+	in := r.inserter(table, 5)
 	for _, slot := range slices.Sorted(maps.Keys(r.stage.objects)) {
 		o := r.stage.objects[slot]
 		at, reason := encodeRemoval(o.removed)
-		if err := r.exec(insert, slot, r.number, at, reason, o.properties); err != nil {
+		var err error
+		if r.seen.firstTime(slot) {
+			err = in.add(slot, r.number, at, reason, o.properties)
+		} else {
+			err = r.exec(upsert, slot, r.number, at, reason, o.properties)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return in.flush()
 }
 
 const upsertEdge = ` ON CONFLICT (m) DO UPDATE SET type = excluded.type, round = excluded.round, ended = excluded.ended`
@@ -130,7 +136,9 @@ func (r *round) flushEdges(schema string) error {
 	if err := r.db.fail("edges"); err != nil {
 		return err
 	}
-	insert := "INSERT INTO " + schema + ".edges (m, grp, member, type, round, ended) VALUES (?, ?, ?, ?, ?, ?)" + upsertEdge
+	table := schema + ".edges (m, grp, member, type, round, ended)"
+	upsert := "INSERT INTO " + table + " VALUES (?, ?, ?, ?, ?, ?)" + upsertEdge
+	in := r.inserter(table, 6)
 	type row struct {
 		ends
 		*stagedEdge
@@ -140,8 +148,59 @@ func (r *round) flushEdges(schema string) error {
 		rows = append(rows, row{at, e})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.m, b.m) })
+	first := edgeSpan(r.source).first
 	for _, e := range rows {
-		if err := r.exec(insert, edgeSpan(r.source).first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), r.number, e.ended); err != nil {
+		var err error
+		if r.seen != nil && e.m >= r.seen.storedM {
+			err = in.add(first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), r.number, e.ended)
+		} else {
+			err = r.exec(upsert, first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), r.number, e.ended)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.seen != nil {
+		r.seen.storedM = r.nextM
+	}
+	return in.flush()
+}
+
+// An inserter puts rows that are new into a table, many with each statement: to
+// begin and end one costs as much as a row. A statement that might have to take
+// back its own first rows would have SQLite keep a journal of what they replace,
+// larger than they are; this one leaves them, and its failure is the round's,
+// which is rolled back whole.
+type inserter struct {
+	r         *round
+	one, many string
+	columns   int
+	args      []any
+}
+
+// insertRows is how many rows go into a statement.
+const insertRows = 32
+
+func (r *round) inserter(table string, columns int) *inserter {
+	row := ",(?" + strings.Repeat(",?", columns-1) + ")"
+	into := "INSERT OR FAIL INTO " + table + " VALUES "
+	return &inserter{r, into + row[1:], into + strings.Repeat(row, insertRows)[1:], columns, make([]any, 0, insertRows*columns)}
+}
+
+func (in *inserter) add(values ...any) error {
+	if in.args = append(in.args, values...); len(in.args) < insertRows*in.columns {
+		return nil
+	}
+	err := in.r.exec(in.many, in.args...)
+	clear(in.args)
+	in.args = in.args[:0]
+	return err
+}
+
+// flush inserts what is left.
+func (in *inserter) flush() error {
+	for row := range slices.Chunk(in.args, in.columns) {
+		if err := in.r.exec(in.one, row...); err != nil {
 			return err
 		}
 	}
