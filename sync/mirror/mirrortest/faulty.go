@@ -22,9 +22,11 @@ type faulty struct {
 	done bool
 	// crash, where set, is called at the moment of the fault, before or after
 	// the operation.
-	crash  func() error
-	struck bool // the fault has come
-	dead   bool // after a crash: nothing works any more
+	crash func() error
+	// between, where set, is called in its place, and nothing fails.
+	between func()
+	struck  bool // the fault has come
+	dead    bool // after a crash: nothing works any more
 }
 
 // strike runs an operation, or makes it the one that fails.
@@ -39,6 +41,10 @@ func (f *faulty) strike(do func() error) error {
 		return do()
 	}
 	f.struck = true
+	if f.between != nil {
+		f.between()
+		return do()
+	}
 	if f.done {
 		if err := do(); err != nil {
 			return err

@@ -33,10 +33,15 @@ func TestHistories(t *testing.T) {
 	}
 	t.Logf("%+v", all)
 	// A history in which nothing happens proves nothing.
-	for what, n := range map[string]int{
+	wanted := map[string]int{
 		"published": all.Published, "held": all.Held, "approved": all.Approved, "failed": all.Failed, "full reads": all.FullReads,
 		"crashes": all.Crashes, "restarts": all.Restarts, "edits": all.Edits, "disk faults": all.DiskFaults,
-	} {
+		"further sources": all.Sources - all.Histories, "breakdowns": all.Breakdowns, "nested rounds": all.Nested,
+	}
+	if !testing.Short() {
+		wanted["sources dropped"] = all.Dropped
+	}
+	for what, n := range wanted {
 		if n == 0 {
 			t.Errorf("no %s in all histories", what)
 		}

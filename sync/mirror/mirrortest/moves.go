@@ -13,102 +13,100 @@ import (
 	"scimbridge/sync/mirror"
 )
 
-// move makes one step of the history, and compares.
-func (g *game) move() error {
-	switch n := g.rand.IntN(100); {
+// act makes one step of what happens to a source by itself, and compares.
+func (s *source) act() error {
+	switch n := s.rand.IntN(100); {
 	case n < 30:
-		g.change()
+		s.change()
 		return nil
 	case n < 60:
-		return g.refresh(mirror.Options{Full: g.rand.IntN(10) == 0})
+		return s.refresh(mirror.Options{Full: s.rand.IntN(10) == 0})
 	case n < 75:
-		return g.faultyGraph()
+		return s.faultyGraph()
 	case n < 83:
-		return g.faultyStore()
+		return s.faultyStore()
 	case n < 86:
-		return g.faultyDisk()
+		return s.faultyDisk()
 	case n < 90:
-		return g.restart()
-	case n < 93:
-		return g.edit()
-	case n < 96:
-		return g.approve()
-	case n < 98:
-		return g.freeze()
+		return s.edit()
+	case n < 94:
+		return s.approve()
+	case n < 97:
+		return s.freeze()
 	default:
-		return g.dryRun()
+		return s.dryRun()
 	}
 }
 
 // change has things happen in the tenant.
-func (g *game) change() {
-	for range 1 + g.rand.IntN(8) {
-		g.TenantChanges++
-		g.people.change()
+func (s *source) change() {
+	for range 1 + s.rand.IntN(8) {
+		s.TenantChanges++
+		s.people.change()
 	}
-	if g.rand.IntN(12) == 0 { // a department is closed
-		for range 6 + g.rand.IntN(10) {
-			g.TenantChanges++
-			g.people.remove()
+	if s.rand.IntN(12) == 0 { // a department is closed
+		for range 6 + s.rand.IntN(10) {
+			s.TenantChanges++
+			s.people.remove()
 		}
 	}
 }
 
 // refresh does a round.
-func (g *game) refresh(opts mirror.Options) error {
-	tenant, err := g.model.capture()
+func (s *source) refresh(opts mirror.Options) error {
+	tenant, err := s.model.capture()
 	if err != nil {
 		return err
 	}
-	report, err := g.mirror.Refresh(g.ctx, opts)
-	g.Rounds++
+	report, err := s.mirror.Refresh(s.ctx, opts)
+	s.Rounds++
 	if report.Full() {
-		g.FullReads++
+		s.FullReads++
 	}
 	if err != nil {
 		// It may have failed after the commit.
-		g.Failed++
-		g.model.stored = append(g.model.stored, tenant)
-		return g.compare(mirror.Failed)
+		s.Failed++
+		s.model.stored = append(s.model.stored, tenant)
+		return s.compare(mirror.Failed)
 	}
-	g.model.stored = []capture{tenant}
-	clear(g.people.left)
-	return g.compare(report.Outcome)
+	s.model.stored = []capture{tenant}
+	clear(s.people.left)
+	return s.compare(report.Outcome)
 }
 
 // compare checks what is served after something that ended with an outcome.
-func (g *game) compare(outcome mirror.Outcome) error {
-	now, err := look(g.picture.Current())
+func (s *source) compare(outcome mirror.Outcome) error {
+	now, err := look(s.picture.Current())
 	if err != nil {
 		return err
 	}
-	before := g.model.served
-	g.ResourcesCompared += len(now.state)
-	if err := g.explain(before, now, outcome); err != nil {
-		g.Lost++
+	before := s.model.served
+	s.ResourcesCompared += len(now.state)
+	if err := s.explain(before, now, outcome); err != nil {
+		s.Lost++
 		return fmt.Errorf("after a round that ended %q: %w", outcome, err)
 	}
 	if err := before.followedBy(now); err != nil {
 		return err
 	}
-	g.model.served = now
+	s.model.served, s.seen = now, s.picture.Current()
 	return nil
 }
 
 // explain finds the state of the tenant that is served, or says why there is
 // none.
-func (g *game) explain(before, now picture, outcome mirror.Outcome) error {
+func (s *source) explain(before, now picture, outcome mirror.Outcome) error {
 	kept := before.compare(now.state) == ""
 	var difference string
 	fits := false
-	for _, c := range g.model.stored {
-		want := g.model.project(c, g.cfg.Scope, before.state)
-		holds := g.model.holds(g.cfg.Guard, before.state, want)
+	for _, c := range s.model.stored {
+		want := s.model.project(c, s.cfg.Scope, before.state)
+		holds := s.model.holds(s.cfg.Guard, before.state, want)
 		difference = want.compare(now.state)
 		if difference == "" && (!holds || kept || outcome == mirror.Approved) {
 			fits = true
 		}
-		if outcome == mirror.Held && len(g.model.stored) == 1 && !holds {
+		if outcome == mirror.Held && len(s.model.stored) == 1 && !holds {
 			return errors.New("it was held, which the model sees no reason for")
 		}
 	}
@@ -128,11 +126,11 @@ func (g *game) explain(before, now picture, outcome mirror.Outcome) error {
 	}
 	switch outcome {
 	case mirror.Published:
-		g.Published++
+		s.Published++
 	case mirror.Held:
-		g.Held++
+		s.Held++
 	case mirror.Approved:
-		g.Approved++
+		s.Approved++
 	}
 	return nil
 }
@@ -174,7 +172,7 @@ func (p picture) followedBy(now picture) error {
 }
 
 // faultyGraph does a round in which Graph misbehaves.
-func (g *game) faultyGraph() error {
+func (s *source) faultyGraph() error {
 	faults := []graphtest.Fault{
 		graphtest.Throttled(graphtest.RetrySeconds, 0), graphtest.Unavailable(0), graphtest.Status(500, true), graphtest.Status(504, false),
 		graphtest.Truncated(), graphtest.TruncatedGzip(), graphtest.NoLinks(), graphtest.BothLinks(), graphtest.LoopingLink(),
@@ -183,49 +181,46 @@ func (g *game) faultyGraph() error {
 		graphtest.Gone(graphtest.GoneSyncStateNotFound), graphtest.Gone(graphtest.GoneLocation), graphtest.Gone(graphtest.GoneNested),
 		graphtest.Gone(graphtest.GoneBadRequest), graphtest.Replay(), graphtest.DanglingMember(), graphtest.RemovedAndAdded(),
 	}
-	for range 1 + g.rand.IntN(2) {
-		f := faults[g.rand.IntN(len(faults))].On([]string{"users", "groups", "users", "groups", "servicePrincipals"}[g.rand.IntN(5)])
-		f = f.At([]graphtest.Position{graphtest.AnyPage, graphtest.FirstPage, graphtest.MiddlePage, graphtest.LastPage}[g.rand.IntN(4)])
-		if g.rand.IntN(4) == 0 {
+	for range 1 + s.rand.IntN(2) {
+		f := faults[s.rand.IntN(len(faults))].On([]string{"users", "groups", "users", "groups", "servicePrincipals"}[s.rand.IntN(5)])
+		f = f.At([]graphtest.Position{graphtest.AnyPage, graphtest.FirstPage, graphtest.MiddlePage, graphtest.LastPage}[s.rand.IntN(4)])
+		if s.rand.IntN(4) == 0 {
 			f = f.Forever()
 		}
-		g.GraphFaults++
-		g.tenant.Inject(f)
+		s.GraphFaults++
+		s.tenant.Inject(f)
 	}
-	err := g.refresh(mirror.Options{})
-	g.tenant.ClearFaults()
+	err := s.refresh(mirror.Options{})
+	s.setDown(false)
 	return err
 }
 
 // faultyStore does a round in which the store fails at some operation: refused,
 // done and reported as failed, or with the machine going down at that moment.
-func (g *game) faultyStore() error {
-	g.StoreFaults++
-	g.store.left, g.store.struck, g.store.done = 1+g.rand.IntN(60), false, g.rand.IntN(2) == 0
-	to := g.nextDir()
-	crashes := g.rand.IntN(2) == 0
+func (s *source) faultyStore() error {
+	s.StoreFaults++
+	s.store.left, s.store.struck, s.store.done = 1+s.rand.IntN(60), false, s.rand.IntN(2) == 0
+	to := s.nextDir()
+	crashes := s.rand.IntN(2) == 0
 	if crashes {
-		g.store.crash = func() error { return copyState(g.dir, to) }
+		s.store.crash = func() error { return copyState(s.dir, to) }
 	}
-	err := g.refresh(mirror.Options{Full: g.rand.IntN(6) == 0})
-	struck := g.store.struck
-	g.store.left, g.store.crash = 0, nil
+	err := s.refresh(mirror.Options{Full: s.rand.IntN(6) == 0})
+	struck := s.store.struck
+	s.store.left, s.store.crash = 0, nil
 	if err != nil || !crashes || !struck {
 		return err
 	}
-	if err := g.crash(to); err != nil {
-		return err
-	}
-	return g.resume()
+	return s.crash(to)
 }
 
 // faultyDisk does a round in which the picture can't be written.
-func (g *game) faultyDisk() error {
-	g.DiskFaults++
+func (s *source) faultyDisk() error {
+	s.DiskFaults++
 	// Files are written beside their name first; a directory is in the way of
 	// the manifest, or of the next segments.
 	blocks := []string{"manifest.json"}
-	if segments, err := filepath.Glob(filepath.Join(g.dir, "picture", "*.segment")); err == nil && len(segments) > 0 && g.rand.IntN(2) == 0 {
+	if segments, err := filepath.Glob(filepath.Join(s.pictureDir(), "*.segment")); err == nil && len(segments) > 0 && s.rand.IntN(2) == 0 {
 		var last int
 		if _, err := fmt.Sscanf(filepath.Base(slices.Max(segments)), "%d.segment", &last); err != nil {
 			return err
@@ -236,148 +231,140 @@ func (g *game) faultyDisk() error {
 		}
 	}
 	for i, name := range blocks {
-		blocks[i] = filepath.Join(g.dir, "picture", name+".tmp")
+		blocks[i] = filepath.Join(s.pictureDir(), name+".tmp")
 		if err := os.Mkdir(blocks[i], 0o700); err != nil {
 			return err
 		}
 	}
-	err := g.refresh(mirror.Options{})
+	err := s.refresh(mirror.Options{})
 	for _, path := range blocks {
 		err = errors.Join(err, os.RemoveAll(path))
 	}
 	return err
 }
 
-// restart ends the program and starts it again.
-func (g *game) restart() error {
-	g.Restarts++
-	g.close()
-	if err := g.open(); err != nil {
-		return err
-	}
-	return g.resume()
-}
-
 // resume is what a mirror does first: it publishes what is stored.
-func (g *game) resume() error {
-	report, err := g.mirror.Publish(g.ctx)
+func (s *source) resume() error {
+	if s.out {
+		return nil
+	}
+	report, err := s.mirror.Publish(s.ctx)
 	if err != nil {
 		return err
 	}
-	if len(g.model.stored) == 0 {
-		return g.compare(mirror.Failed) // nothing has been stored for certain
+	if len(s.model.stored) == 0 {
+		return s.compare(mirror.Failed) // nothing has been stored for certain
 	}
 	if report.Outcome == mirror.Unchanged {
-		return g.compare(mirror.Failed) // as it was, or published just before
+		return s.compare(mirror.Failed) // as it was, or published just before
 	}
-	return g.compare(report.Outcome)
+	return s.compare(report.Outcome)
 }
 
 // edit changes the configuration, as a reload does.
-func (g *game) edit() error {
-	g.Edits++
-	switch g.rand.IntN(6) {
+func (s *source) edit() error {
+	s.Edits++
+	switch s.rand.IntN(6) {
 	case 0:
-		g.cfg.Guard.Floor = g.rand.IntN(6)
+		s.cfg.Guard.Floor = s.rand.IntN(6)
 	case 1:
-		g.cfg.FullEvery = []time.Duration{0, time.Nanosecond}[g.rand.IntN(2)]
+		s.cfg.FullEvery = []time.Duration{0, time.Nanosecond}[s.rand.IntN(2)]
 	default:
-		if err := g.editScope(); err != nil {
+		if err := s.editScope(); err != nil {
 			return err
 		}
 	}
-	g.configure()
-	if err := g.resume(); err != nil {
+	s.configure()
+	if err := s.resume(); err != nil {
 		return err
 	}
-	if g.rand.IntN(3) == 0 {
+	if s.rand.IntN(3) == 0 {
 		return nil
 	}
 	// What follows shall not wait for an approval too often.
-	if err := g.refresh(mirror.Options{}); err != nil {
+	if err := s.refresh(mirror.Options{}); err != nil {
 		return err
 	}
-	return g.approve()
+	return s.approve()
 }
 
 // approve lets through what is held, if anything is.
-func (g *game) approve() error {
-	if g.mirror.Status().Held == nil {
-		return g.refresh(mirror.Options{})
+func (s *source) approve() error {
+	if s.mirror.Status().Held == nil {
+		return s.refresh(mirror.Options{})
 	}
-	report, err := g.mirror.Approve(g.ctx, 0, "the history")
+	report, err := s.mirror.Approve(s.ctx, 0, "the history")
 	if err != nil {
 		return err
 	}
-	return g.compare(report.Outcome)
+	return s.compare(report.Outcome)
 }
 
 // freeze freezes the source, goes on for some rounds, and thaws it.
-func (g *game) freeze() error {
-	if err := g.mirror.Freeze(g.ctx, "the history"); err != nil {
+func (s *source) freeze() error {
+	if err := s.mirror.Freeze(s.ctx, "the history"); err != nil {
 		return err
 	}
-	for range g.rand.IntN(4) {
-		g.change()
-		if err := g.refresh(mirror.Options{}); err != nil {
+	for range s.rand.IntN(4) {
+		s.change()
+		if err := s.refresh(mirror.Options{}); err != nil {
 			return err
 		}
 	}
-	report, err := g.mirror.Unfreeze(g.ctx, "the history")
+	report, err := s.mirror.Unfreeze(s.ctx, "the history")
 	if err != nil {
 		return err
 	}
 	if report.Outcome == mirror.Unchanged {
-		return g.compare(mirror.Failed)
+		return s.compare(mirror.Failed)
 	}
-	return g.compare(report.Outcome)
+	return s.compare(report.Outcome)
 }
 
 // dryRun does a round that must change nothing.
-func (g *game) dryRun() error {
-	before, err := g.disk.Source(g.ctx, source)
+func (s *source) dryRun() error {
+	before, err := s.disk.Source(s.ctx, s.name)
 	if err != nil {
 		return err
 	}
-	generation := g.picture.Current().Generation()
-	if _, err := g.mirror.Refresh(g.ctx, mirror.Options{DryRun: true, Full: g.rand.IntN(4) == 0}); err != nil {
+	generation := s.picture.Current().Generation()
+	if _, err := s.mirror.Refresh(s.ctx, mirror.Options{DryRun: true, Full: s.rand.IntN(4) == 0}); err != nil && !s.down {
 		return err
 	}
-	after, err := g.disk.Source(g.ctx, source)
+	after, err := s.disk.Source(s.ctx, s.name)
 	switch {
 	case err != nil:
 		return err
-	case after.Round != before.Round || g.picture.Current().Generation() != generation:
+	case after.Round != before.Round || s.picture.Current().Generation() != generation:
 		return errors.New("a dry run changed something")
 	}
 	return nil
 }
 
-// settle lets everything come to rest: then what is served is the tenant.
-func (g *game) settle() error {
-	g.tenant.ClearFaults()
+// settle lets a source come to rest: then what is served is its tenant.
+func (s *source) settle() error {
 	for range 10 {
-		if err := g.refresh(mirror.Options{Full: true}); err != nil {
+		if err := s.refresh(mirror.Options{Full: true}); err != nil {
 			return err
 		}
-		if g.mirror.Status().Held == nil {
+		if s.mirror.Status().Held == nil {
 			break
 		}
-		if err := g.approve(); err != nil {
+		if err := s.approve(); err != nil {
 			return err
 		}
 	}
-	tenant, err := g.model.capture()
+	tenant, err := s.model.capture()
 	if err != nil {
 		return err
 	}
-	now, err := look(g.picture.Current())
+	now, err := look(s.picture.Current())
 	if err != nil {
 		return err
 	}
-	want := g.model.project(tenant, g.cfg.Scope, g.model.served.state)
+	want := s.model.project(tenant, s.cfg.Scope, s.model.served.state)
 	if difference := want.compare(now.state); difference != "" {
-		g.Lost++
+		s.Lost++
 		return fmt.Errorf("in the end it is not the tenant: %s", difference)
 	}
 	return nil

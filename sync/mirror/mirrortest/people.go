@@ -11,6 +11,7 @@ import (
 type people struct {
 	tenant *graphtest.Tenant
 	rand   *rand.Rand
+	domain string
 	n      int
 
 	users, groups []string // ever made
@@ -53,7 +54,7 @@ func (p *people) liveGroup() string {
 func (p *people) addUser() {
 	p.n++
 	name := fmt.Sprintf("user%d", p.n)
-	principal := name + "@contoso.example"
+	principal := name + "@" + p.domain
 	if free := p.freeName(); free != "" && p.rand.IntN(3) == 0 {
 		principal = free
 	}
@@ -69,7 +70,8 @@ func (p *people) addUser() {
 	p.users = append(p.users, p.tenant.SetUser(props))
 }
 
-// freeName gives the name of somebody who is gone for good, or "".
+// freeName gives the name of somebody who is gone for good, or "": one that nobody
+// has, not even in the recycle bin, for Entra sees to that.
 func (p *people) freeName() string {
 	id := p.pick(p.users)
 	gone, ok := p.tenant.User(id)
@@ -77,8 +79,8 @@ func (p *people) freeName() string {
 		return ""
 	}
 	name := gone.Text("userPrincipalName")
-	for u := range p.tenant.Users() {
-		if u.Text("userPrincipalName") == name {
+	for _, other := range p.users {
+		if u, ok := p.tenant.User(other); ok && u.Removed != "deleted" && u.Text("userPrincipalName") == name {
 			return ""
 		}
 	}

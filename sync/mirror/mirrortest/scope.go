@@ -113,7 +113,7 @@ func titled() (mirror.Condition, error) {
 }
 
 // editScope changes one rule of the scope, or takes all back.
-func (g *game) editScope() error {
+func (g *source) editScope() error {
 	s := &g.cfg.Scope
 	groups := func() (some []string) {
 		for range g.rand.IntN(3) {
