@@ -67,21 +67,29 @@ func (s *DB) Objects(ctx context.Context, source string, kind Kind, since uint64
 			return queryObjects, []any{base, in.first, in.last}, nil
 		}
 		return queryChangedObjects, []any{base, number<<kindBits | code, since}, nil
-	}, scanObject(kind))
+	}, scanObjects(kind))
 }
 
-func scanObject(kind Kind) func(scanner) (Object, error) {
-	return func(row scanner) (Object, error) {
-		obj := Object{Kind: kind}
-		var id any
-		var at *int64
-		var reason *string
-		err := row.Scan(&id, &obj.Round, &at, &reason, &obj.Properties)
-		if err == nil {
-			obj.ID, err = decodeID(id)
+// scanObjects scans the rows of a query, each into the same variables. A round
+// is taken as the number that SQLite has: any other type goes by way of a text.
+func scanObjects(kind Kind) func() func(scanner) (Object, error) {
+	return func() func(scanner) (Object, error) {
+		var (
+			id         any
+			round      int64
+			at         *int64
+			reason     *string
+			properties []byte
+		)
+		into := []any{&id, &round, &at, &reason, &properties}
+		return func(row scanner) (Object, error) {
+			err := row.Scan(into...)
+			obj := Object{Kind: kind, Round: uint64(round), Removed: decodeRemoval(at, reason), Properties: properties}
+			if err == nil {
+				obj.ID, err = decodeID(id)
+			}
+			return obj, err
 		}
-		obj.Removed = decodeRemoval(at, reason)
-		return obj, err
 	}
 }
 
@@ -93,7 +101,7 @@ func (s *DB) Edges(ctx context.Context, source string, since uint64) iter.Seq2[E
 			return queryEdges, []any{in.first, in.last}, nil
 		}
 		return queryChangedEdges, []any{number, since}, nil
-	}, scanEdge)
+	}, scanEdges)
 }
 
 // Members implements [Store].
@@ -113,25 +121,33 @@ func (s *DB) edgesOf(ctx context.Context, source, id, query string) iter.Seq2[Ed
 		}
 		in := refSpan(number)
 		return query, []any{encodeID(id), in.first, in.last}, nil
-	}, scanEdge)
+	}, scanEdges)
 }
 
-func scanEdge(row scanner) (edge Edge, err error) {
-	var group, member, typ any
-	if err := row.Scan(&group, &member, &typ, &edge.Round, &edge.Removed); err != nil {
-		return Edge{}, err
+func scanEdges() func(scanner) (Edge, error) {
+	var (
+		group, member, typ any
+		round              int64
+		removed            bool
+	)
+	into := []any{&group, &member, &typ, &round, &removed}
+	return func(row scanner) (Edge, error) {
+		if err := row.Scan(into...); err != nil {
+			return Edge{}, err
+		}
+		edge := Edge{Round: uint64(round), Removed: removed}
+		var errs [3]error
+		edge.Group, errs[0] = decodeID(group)
+		edge.Member, errs[1] = decodeID(member)
+		edge.Type, errs[2] = decodeType(typ)
+		return edge, errors.Join(errs[:]...)
 	}
-	var errs [3]error
-	edge.Group, errs[0] = decodeID(group)
-	edge.Member, errs[1] = decodeID(member)
-	edge.Type, errs[2] = decodeType(typ)
-	return edge, errors.Join(errs[:]...)
 }
 
 // stream gives the rows of a query on a committed source one by one, out of one
 // consistent state. A failure is the last thing it gives.
 func stream[T any](s *DB, ctx context.Context, source, doing string,
-	query func(number int64) (string, []any, error), scan func(scanner) (T, error)) iter.Seq2[T, error] {
+	query func(number int64) (string, []any, error), scan func() func(scanner) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		err := s.view(ctx, func(tx *sql.Tx) error {
 			var number int64
@@ -151,7 +167,7 @@ func stream[T any](s *DB, ctx context.Context, source, doing string,
 				return err
 			}
 			defer rows.Close()
-			return each(ctx, rows, scan, yield)
+			return each(ctx, rows, scan(), yield)
 		})
 		if err != nil && !errors.Is(err, errStop) {
 			var none T

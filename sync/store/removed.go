@@ -15,5 +15,5 @@ func (s *DB) Removed(ctx context.Context, source string, kind Kind, before time.
 		code, err := kindCode(kind)
 		at, _ := encodeRemoval(&Removal{At: before})
 		return queryRemoved, []any{refSpan(number).first, number<<kindBits | code, at}, err
-	}, scanObject(kind))
+	}, scanObjects(kind))
 }
