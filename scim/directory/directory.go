@@ -45,6 +45,12 @@ func (t Type) String() string {
 // Endpoint gives the path of the type's endpoint below the base URL, with its
 // leading slash.
 func (t Type) Endpoint() string {
+	switch t {
+	case User:
+		return "/Users"
+	case Group:
+		return "/Groups"
+	}
 	return "/" + t.String() + "s"
 }
 

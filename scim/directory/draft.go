@@ -81,6 +81,14 @@ func newDraft(p *Picture, base *Snapshot, nextSeq uint32) *Draft {
 // no fault of the draft's: others may be put all the same.
 var ErrRecord = errors.New("the record cannot be served")
 
+// Expect says about how many resources the draft will be told of, so that it need
+// not grow to their number.
+func (d *Draft) Expect(n int) {
+	if len(d.entries) == 0 {
+		d.entries, d.byID = make([]entry, 0, n), make(map[string]int32, n)
+	}
+}
+
 // Put adds a resource, or changes it. Its memberships stay as they are, unless
 // the record is detached. It is an [ErrRecord] for an id to change its type, and
 // for a record to be malformed; the draft is as before then.
@@ -173,7 +181,7 @@ func checkRecord(rec *Record) error {
 		return fmt.Errorf("putting %s %s: a body of %d bytes is too large", rec.Type, rec.ID, len(rec.Body))
 	case !bytes.HasPrefix(rec.Body, []byte(`"schemas":[`)):
 		return fmt.Errorf("putting %s %s: the body does not begin with schemas", rec.Type, rec.ID)
-	case string(topLevel(rec.Body, "id")) != `"`+rec.ID+`"`:
+	case !quotes(topLevel(rec.Body, "id"), rec.ID):
 		return fmt.Errorf("putting %s %s: the body has another id", rec.Type, rec.ID)
 	}
 	return nil

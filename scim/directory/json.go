@@ -23,6 +23,11 @@ func topLevel(b []byte, name string) []byte {
 // isString says whether a value is a string.
 func isString(value []byte) bool { return len(value) > 1 && value[0] == '"' }
 
+// quotes says whether a string has the text, which needs no escape.
+func quotes(value []byte, text string) bool {
+	return isString(value) && string(value[1:len(value)-1]) == text
+}
+
 // textOf gives the text of a string, and "" for a value that is none. Most have
 // no escape in them, and are their own text.
 func textOf(value []byte) (text string) {
@@ -88,6 +93,14 @@ func skipString(b []byte, i int) int {
 		}
 	}
 	return len(b)
+}
+
+// appendHex appends the sixteen digits of a number.
+func appendHex(dst []byte, n uint64) []byte {
+	for shift := 60; shift >= 0; shift -= 4 {
+		dst = append(dst, "0123456789abcdef"[n>>shift&0xf])
+	}
+	return dst
 }
 
 const (

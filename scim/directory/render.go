@@ -16,6 +16,7 @@ func (s *sealer) write() (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the picture: %w", err)
 	}
+	w.expect(s.affected)
 	s.w, w.base = w, s.whole || len(s.base.segments) == 0
 	for t := range Type(NumTypes) {
 		for i, r := range s.affected {
@@ -52,7 +53,8 @@ type rendering struct {
 }
 
 func (s *sealer) writeResource(r ref) {
-	v := rendering{ref: r, entry: s.entry(r)}
+	v := &s.rendering
+	*v = rendering{ref: r, entry: s.entry(r), parents: v.parents, indirect: v.indirect[:0]}
 	v.base, v.known = s.base.byRef(r)
 	if v.entry != nil && v.entry.gone {
 		if v.known {
@@ -74,12 +76,12 @@ func (s *sealer) writeResource(r ref) {
 	} else {
 		v.head = v.base.Head()
 	}
-	v.parents = s.parents(r)
+	v.parents = s.parents(v.parents, r)
 	if r.typ() == User {
-		v.indirect = s.indirect(v.parents)
-		s.writeUser(&v)
+		v.indirect = s.indirect(v.indirect, v.parents)
+		s.writeUser(v)
 	} else {
-		s.writeGroup(&v)
+		s.writeGroup(v)
 	}
 }
 
@@ -234,7 +236,8 @@ func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
 	tail = append(appendTime(append(tail, `","lastModified":"`...), row.modified), `","location":"`...)
 	id, _ := s.name(v.ref)
 	tail = append(append(append(tail, s.picture.opts.BaseURL...), v.ref.typ().Endpoint()...), '/')
-	tail = fmt.Appendf(append(tail, id...), `","version":"W/\"%016x\""}}`, row.hash)
+	tail = append(append(tail, id...), `","version":"W/\"`...)
+	tail = append(appendHex(tail, row.hash), `\""}}`...)
 	s.scratch = tail
 	s.w.body(tail)
 	row.tail = uint32(len(tail))

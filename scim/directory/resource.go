@@ -85,12 +85,8 @@ func (r Resource) LastModified() time.Time { return time.UnixMilli(r.rec.modifie
 // Version is meta.version: a weak entity tag, `W/"…"`, of the resource's
 // content.
 func (r Resource) Version() string {
-	const digits = "0123456789abcdef"
-	b := [20]byte([]byte(`W/"0000000000000000"`))
-	for i, h := len(b)-2, r.rec.hash; h != 0; i, h = i-1, h>>4 {
-		b[i] = digits[h&0xf]
-	}
-	return string(b[:])
+	var b [len(`W/"0123456789abcdef"`)]byte
+	return string(append(appendHex(append(b[:0], `W/"`...), r.rec.hash), '"'))
 }
 
 // UserName is the userName of a user as it is served, "" where she has none.

@@ -81,10 +81,11 @@ type sealer struct {
 	renamed   map[ref]bool  // resources whose display changed -> it is a group
 	ancestors map[ref][]ref // group -> all groups above it; a cache
 	shown     map[shownKey][]byte
-	scratch   []byte // for what is rendered and written at once
-	links     []byte // likewise, for a user's groups
-	inactive  int    // users served as inactive, more than in the base
-	affected  []ref  // what may have to be written, ascending, users and groups
+	rendering rendering // the row being made; its memory serves the next
+	scratch   []byte    // for what is rendered and written at once
+	links     []byte    // likewise, for a user's groups
+	inactive  int       // users served as inactive, more than in the base
+	affected  []ref     // what may have to be written, ascending, users and groups
 }
 
 type shownKey struct {
@@ -291,9 +292,10 @@ func (s *sealer) members(group ref) iter.Seq[ref] {
 	}
 }
 
-// parents gives the groups that will have r as a direct member, ascending.
-func (s *sealer) parents(r ref) []ref {
-	var parents []ref
+// parents gives the groups that will have r as a direct member, ascending, in the
+// memory of scratch.
+func (s *sealer) parents(scratch []ref, r ref) []ref {
+	parents := scratch[:0]
 	if base, ok := s.base.byRef(r); ok {
 		parents = append(parents, base.parents()...)
 	}
@@ -327,11 +329,11 @@ func (s *sealer) above(group ref) []ref {
 	}
 	var all []ref
 	seen := make(map[ref]bool)
-	for queue := s.parents(group); len(queue) > 0; queue = queue[1:] {
+	for queue := s.parents(nil, group); len(queue) > 0; queue = queue[1:] {
 		if g := queue[0]; !seen[g] {
 			seen[g] = true
 			all = append(all, g)
-			queue = append(queue, s.parents(g)...)
+			queue = append(queue, s.parents(nil, g)...)
 		}
 	}
 	slices.Sort(all)
@@ -339,9 +341,10 @@ func (s *sealer) above(group ref) []ref {
 	return all
 }
 
-// indirect gives the groups above the direct ones that are not among them.
-func (s *sealer) indirect(direct []ref) []ref {
-	var all []ref
+// indirect gives the groups above the direct ones that are not among them, in the
+// memory of scratch.
+func (s *sealer) indirect(scratch, direct []ref) []ref {
+	all := scratch[:0]
 	for _, g := range direct {
 		all = append(all, s.above(g)...)
 	}

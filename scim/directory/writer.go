@@ -52,6 +52,20 @@ func newSegmentWriter(d *disk, path string, id uint32) (*segmentWriter, error) {
 	return w, nil
 }
 
+// expect makes room for the rows of resources.
+func (w *segmentWriter) expect(all []ref) {
+	var n [NumTypes]int
+	for _, r := range all {
+		n[r.typ()]++
+	}
+	for t := range w.rows {
+		w.rows[t] = slices.Grow(w.rows[t], n[t])
+		for _, key := range []int{keyID, keyUserName, keyEmail, keyDisplayName} {
+			w.keys[t][key] = slices.Grow(w.keys[t][key], n[t])
+		}
+	}
+}
+
 func (w *segmentWriter) raw(b []byte) {
 	if w.err == nil {
 		_, w.err = w.w.Write(b)

@@ -107,6 +107,9 @@ type Input struct {
 	HideManager bool
 	// Now is what rules take for today's date.
 	Now time.Time
+	// Into is memory for the record's Body, which takes the place of what is in
+	// it; nil: there is none yet.
+	Into []byte
 }
 
 // New makes a mapper. What is wrong with rules and schemas comes as [Faults],
@@ -309,7 +312,7 @@ func (m *Mapper) Map(t directory.Type, in Input) (directory.Record, []Problem, e
 		r = &renderer{base: m.base}
 	}
 	defer func() {
-		r.data, r.last, r.problems = nil, nil, nil // the caller's
+		r.data, r.last, r.problems, r.into = nil, nil, nil, nil // the caller's
 		m.renderers.Put(r)
 	}()
 	r.reset(p, in)

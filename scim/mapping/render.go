@@ -22,6 +22,7 @@ type renderer struct {
 	hide     bool      // the manager is not named
 	last     []byte    // the body that was served last; empty: none
 	now      time.Time // what rules take for today
+	into     []byte    // memory for the record's body
 
 	subject  expr.Object // the object, for rules
 	prepared bool        // it is that of data
@@ -50,6 +51,7 @@ type extent struct{ start, end int }
 // reset makes the renderer ready for an object.
 func (r *renderer) reset(p *plan, in Input) {
 	r.plan, r.data, r.inactive, r.last, r.wasGone, r.now = p, in.Object, in.Inactive, in.Previous, in.WasGone, in.Now
+	r.into = in.Into
 	r.active, r.problems, r.prepared = true, nil, false
 	r.hide, r.manager = in.HideManager, extent{}
 	if len(r.spans) < p.slots {
@@ -126,7 +128,7 @@ func (r *renderer) record(p *plan) directory.Record {
 	rec := directory.Record{
 		Type:        p.typ,
 		ID:          field(byID),
-		Body:        make([]byte, 0, len(`"schemas":[],`)+len(r.schemas)+len(r.out)),
+		Body:        slices.Grow(r.into[:0], len(`"schemas":[],`)+len(r.schemas)+len(r.out)),
 		Active:      r.active,
 		UserName:    field(byUserName),
 		DisplayName: field(byDisplayName),
@@ -395,12 +397,16 @@ func strictDateTime(text []byte) bool {
 // reference writes the URL of the user with the given id.
 func (r *renderer) reference(v span) bool {
 	id := r.decode(v)
-	if escaped := url.PathEscape(string(id)); escaped != string(id) {
-		id = []byte(escaped)
+	if slices.ContainsFunc(id, func(c byte) bool { return !isLetterOrDigit(c) && c != '-' }) {
+		id = []byte(url.PathEscape(string(id)))
 	}
 	r.out = append(append(append(r.out, '"'), r.base...), "/Users/"...)
 	r.out = append(append(r.out, id...), '"')
 	return true
+}
+
+func isLetterOrDigit(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 // strings writes the array of the strings in an array.

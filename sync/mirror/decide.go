@@ -92,6 +92,9 @@ func first(results []RuleResult) RuleResult {
 // user decides on a user who is in the tenant: the first rule that leaves her
 // out, or in. The error is that of an expression, or of the store.
 func (d *decider) user(properties []byte) (RuleResult, error) {
+	if d.scope.open() {
+		return holds(d.scope.Where, ruleWhere, properties)
+	}
 	t, err := traitsOf(properties)
 	if err != nil {
 		return RuleResult{}, err

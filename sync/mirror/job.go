@@ -91,12 +91,16 @@ func (r *renderer) decide(j *job) error {
 // inScope says whether a user or group is in the scope. One of whom an
 // expression says nothing stays in it, or out of it, as it was.
 func (r *renderer) inScope(j *job, was bool) (bool, error) {
-	decide := r.scope.user
+	var result RuleResult
+	var err error
 	if j.obj.Kind == store.Group {
-		decide = r.scope.group
+		result, err = r.scope.group(j.obj.Properties)
+	} else {
+		result, err = r.scope.user(j.obj.Properties)
 	}
-	result, err := decide(j.obj.Properties)
-	if errors.As(err, &j.unjudged) {
+	var condition *conditionError
+	if err != nil && errors.As(err, &condition) {
+		j.unjudged = condition
 		return was, nil
 	}
 	return result.In, err
@@ -137,9 +141,13 @@ func (r *renderer) mapJob(j *job) {
 // mapUnder maps an object, and names a manager who is served.
 func (r *renderer) mapUnder(j *job, served func(manager string) bool) {
 	in := r.input(j)
+	select {
+	case in.Into = <-r.bodies:
+	default:
+	}
 	j.rec, j.problems, j.err = r.m.cfg.Mapper.Map(typeOf(j.obj.Kind), in)
 	if j.err == nil && j.rec.Manager != "" && !served(j.rec.Manager) {
-		in.HideManager = true
+		in.HideManager, in.Into = true, j.rec.Body
 		j.rec, j.problems, j.err = r.m.cfg.Mapper.Map(typeOf(j.obj.Kind), in)
 	}
 	j.rec.Detached = j.fate == toKeep
@@ -183,7 +191,12 @@ func (r *renderer) place(j *job) error {
 		return r.unfit(obj, j.err)
 	}
 	r.noteNew(j, typ)
-	return r.put(obj, j.rec, j.problems)
+	err := r.put(obj, j.rec, j.problems)
+	select {
+	case r.bodies <- j.rec.Body: // the draft has a copy
+	default:
+	}
+	return err
 }
 
 // noteNew notes resources that were in no group so far.

@@ -31,6 +31,8 @@ type renderer struct {
 	served map[string]bool
 	// expires: the clock may say who was kept long enough.
 	expires bool
+	// bodies is memory of records that the draft has taken, for further ones.
+	bodies chan []byte
 
 	// Resources that were in no group so far, because they were not served:
 	// their memberships have to be joined from what is stored. A first picture
@@ -47,7 +49,7 @@ type renderer struct {
 // render seals a snapshot of what is stored.
 func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.Snapshot, state store.Source, report *Report) (*directory.Snapshot, error) {
 	r := &renderer{ctx: ctx, m: m, scope: newDecider(ctx, &m.cfg.Scope, s, m.cfg.Name), gone: make(map[string]bool), store: s, current: current, draft: m.cfg.Picture.Draft(), report: report,
-		now: time.Now(), foreign: foreign(current, state), served: make(map[string]bool), expires: m.clockTrusted()}
+		now: time.Now(), foreign: foreign(current, state), served: make(map[string]bool), expires: m.clockTrusted(), bodies: make(chan []byte, 4*batchSize)}
 	r.mark = m.fingerprint(r.now)
 	defer r.draft.Discard()
 	if err := r.fill(ctx, state); err != nil {
@@ -79,6 +81,7 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 		edgesSince = 0 // the picture shows them in the other way
 	}
 	if r.all {
+		r.draft.Expect(state.Users + state.Groups)
 		if err := r.scope.everybody(); err != nil {
 			return err
 		}

@@ -118,6 +118,11 @@ func (s *Scope) ReadsGroups() bool {
 // her out.
 func (s *Scope) byMembership() bool { return len(s.MemberOf) > 0 || s.Assigned != "" }
 
+// open says whether no rule but where goes by anything of a user.
+func (s *Scope) open() bool {
+	return s.Guests && s.Disabled && !s.GuestsOnly && !s.LicensedOnly && len(s.Exclude) == 0 && !s.byMembership()
+}
+
 // String gives what of the scope is not as in the beginning: it is a part of
 // the fingerprint of pictures.
 func (s *Scope) String() string {

@@ -9,11 +9,13 @@ import (
 // traitsOf reads what the rules go by out of an object's properties. Everybody
 // is asked for hers whenever all are rendered, so what is not wanted is passed
 // over, not decoded.
-func traitsOf(properties []byte) (t userTraits, err error) {
-	if scanTraits(properties, &t) {
-		return t, nil
+// They are good for as long as the properties are not changed.
+func traitsOf(properties []byte) (userTraits, error) {
+	var plain userTraits
+	if scanTraits(properties, &plain) {
+		return plain, nil
 	}
-	t = userTraits{}
+	var t userTraits
 	if err := json.Unmarshal(properties, &t); err != nil {
 		return t, fmt.Errorf("reading its properties: %w", err)
 	}
@@ -64,7 +66,7 @@ func (t *userTraits) take(name, value []byte) bool {
 		t.AccountEnabled = string(value) == "true"
 		return string(value) == "true" || string(value) == "false"
 	case "assignedLicenses":
-		t.AssignedLicenses = bytes.Clone(value)
+		t.AssignedLicenses = value
 	}
 	return true
 }
