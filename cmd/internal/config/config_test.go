@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -327,6 +328,29 @@ func TestAFileOfOthersIsAFault(t *testing.T) {
 	}
 	if _, err := config.Load(path); err == nil || !strings.Contains(err.Error(), "permission denied; run this as root") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A named pipe that nobody writes to is no configuration, and no reason to hang.
+func TestAPipeAsConfiguration(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Load(path); err == nil || !strings.Contains(err.Error(), "the file is empty") {
+		t.Errorf("nobody writes: %v", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := w.WriteString("unknown: 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if _, err := config.Load(fmt.Sprintf("/proc/self/fd/%d", r.Fd())); err == nil || !strings.Contains(err.Error(), "unknown: the key is unknown") {
+		t.Errorf("from a pipe: %v", err)
 	}
 }
 

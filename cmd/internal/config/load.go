@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -214,9 +215,10 @@ func (l *loader) isBroken(path string) bool {
 	return path != ""
 }
 
-// readConfig reads no more than is needed to see that a file is too large.
+// readConfig reads no more than is needed to see that a file is too large. It may
+// be a pipe, as of a shell's <(command); one that nobody writes to is not waited for.
 func readConfig(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
