@@ -157,10 +157,10 @@ func New(ctx context.Context, opts Options) (_ *Daemon, err error) {
 	}
 	defer passed.close()
 	if d.scimListener, err = listen(cfg.SCIM.Listen, "scim", passed); err != nil {
-		return nil, cfg.Fault("scim.listen", err.Error(), "choose an address that is free and belongs to this machine")
+		return nil, listenFault(cfg, "scim.listen", cfg.SCIM.Listen, err)
 	}
 	if d.adminListener, err = listen(cfg.Admin.Listen, "admin", passed); err != nil {
-		return nil, cfg.Fault("admin.listen", err.Error(), "choose an address that is free and belongs to this machine")
+		return nil, listenFault(cfg, "admin.listen", cfg.Admin.Listen, err)
 	}
 	links := linkFileIn(dir)
 	d.consent = consent.New(consent.Config{

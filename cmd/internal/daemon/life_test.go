@@ -89,8 +89,12 @@ func TestNewRollsBack(t *testing.T) {
 		faults bool
 	}{
 		"a fault in the file": {func(w *world) { w.write("client.token", "") }, true},
-		"the admin address is bad": {func(w *world) {
+		// It may come up later: a unit is started again for what is no fault of the file.
+		"the admin address is not here": {func(w *world) {
 			w.configure("", "admin:\n  listen: 127.0.0.1:0", "admin:\n  listen: 192.0.2.1:1\n  token_file: client.token")
+		}, false},
+		"systemd was to pass a socket": {func(w *world) {
+			w.configure("", "scim:\n  listen: 127.0.0.1:0", "scim:\n  listen: systemd\n  public_url: https://scim.example.com/scim/v2")
 		}, true},
 		"the state can't be opened": {func(w *world) { w.write("state", "a file") }, false},
 		"a picture is foreign": {func(w *world) {
@@ -117,6 +121,22 @@ func TestNewRollsBack(t *testing.T) {
 			w.configure("")
 			w.start()
 		})
+	}
+}
+
+// A port that is taken is told with the setting and the way to find out by whom.
+func TestTakenPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	w := newWorld(t)
+	w.configure("", "scim:\n  listen: 127.0.0.1:0", "scim:\n  listen: "+l.Addr().String())
+	_, err = w.open()
+	var fault config.Fault
+	if err == nil || errors.As(err, &fault) || !strings.Contains(err.Error(), "scim.listen: ") || !strings.Contains(err.Error(), "ss -ltnp") {
+		t.Errorf("got %v", err)
 	}
 }
 

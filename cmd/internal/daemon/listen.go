@@ -69,6 +69,24 @@ func listen(l config.Listen, name string, passed sockets) (net.Listener, error) 
 	return net.Listen(l.Network, l.Address)
 }
 
+// listenFault says why a listener could not be had. Mostly that passes without an
+// edit of the file (another program ends, an address comes up late), so it is no
+// config.Fault, after which a unit is not started again.
+func listenFault(cfg *config.Config, path string, l config.Listen, err error) error {
+	mend := "choose an address that is free and belongs to this machine"
+	switch {
+	case l.Network == "systemd":
+		return cfg.Fault(path, err.Error(), "enable and start the socket unit, or name an address")
+	case errors.Is(err, unix.EADDRINUSE):
+		mend = "ss -ltnp names the program that listens there: end it, or choose another address"
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		mend = "this machine does not have that address now (ip address shows those it has)"
+	case errors.Is(err, unix.EACCES) && l.Network != "unix":
+		mend = "ports below 1024 are not for ordinary users: let systemd hold the socket (scim-bridge.socket), put a proxy before it, or choose another port"
+	}
+	return errors.New(cfg.Fault(path, err.Error(), mend).Error())
+}
+
 // listenUnix binds a Unix socket for owner and group, in the place of one that
 // is left from before a crash.
 func listenUnix(path string) (net.Listener, error) {
