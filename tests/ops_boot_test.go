@@ -17,7 +17,9 @@ import (
 
 // The units as they are, sandbox and all, run by the systemd of this machine, which
 // boots in namespaces of its own: start, readiness, credentials, status line, reload,
-// a file with a fault, death, the template.
+// a file with a fault, death, the template, the watchdog. SCIM_BRIDGE_SYSTEMD_ROOT may
+// name the root file system of another distribution (debootstrap makes one of Debian 11,
+// which has systemd 247) to boot in its place.
 func TestUnitsUnderSystemd(t *testing.T) {
 	if os.Getenv("SCIM_BRIDGE_SYSTEMD") == "" || os.Getuid() != 0 {
 		t.Skip("SKIPPED: the units were not run by systemd: it takes SCIM_BRIDGE_SYSTEMD=1, root, and a kernel that lets it boot in namespaces")
@@ -35,8 +37,14 @@ func TestUnitsUnderSystemd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	program := filepath.Join(t.TempDir(), "scim-bridge")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "scimbridge/cmd/scim-bridge")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is packaged: it needs nothing of the distribution
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
 	for _, path := range []string{
-		binary, "../systemd/scim-bridge.service", "../systemd/scim-bridge@.service", "../systemd/scim-bridge.socket",
+		program, "../systemd/scim-bridge.service", "../systemd/scim-bridge@.service", "../systemd/scim-bridge.socket",
 		"../systemd/sysusers.conf", "../systemd/tmpfiles.conf", "systemd/trial.sh",
 	} {
 		data, err := os.ReadFile(path)
@@ -59,10 +67,11 @@ func TestUnitsUnderSystemd(t *testing.T) {
 	put("client.token", []byte(bridgeToken))
 	put("tenant.secret", []byte(clientSecret))
 
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	// --kill-child: with unshare the whole of it ends.
 	boot := exec.CommandContext(ctx, "unshare", "--mount", "--pid", "--cgroup", "--ipc", "--uts", "--fork", "--kill-child", "bash", "systemd/boot.sh", work)
+	boot.Env = append(os.Environ(), "ROOT="+os.Getenv("SCIM_BRIDGE_SYSTEMD_ROOT"))
 	var console bytes.Buffer
 	boot.Stdout, boot.Stderr = &console, &console
 	err := boot.Run()
@@ -85,6 +94,7 @@ func TestUnitsUnderSystemd(t *testing.T) {
 		"reload": "0", "reloaded-pid": "same", "bad-reload": "1", "after-bad-reload": "active",
 		"bad-restart": "1", "after-bad-restart": "failed 2 0", "mended": "0", "serves-again": "yes",
 		"comes-back": "yes", "restarts": "1", "template": "0", "template-serves": "yes", "template-state": "scim-bridge 700",
+		"watched": "0", "watched-lives": "active 0", "watchdog-restarts": "yes", "watchdog": "1",
 		"stop": "0", "stopped": "success 0", "end": "end",
 	} {
 		if results[name] != want {

@@ -9,7 +9,9 @@
 # - a Debian is booted with systemd, and the .deb installed, set up, started,
 #   reloaded, upgraded, removed and purged in it (tests/testdata/package.sh);
 # - the .rpm is installed, upgraded and erased, with its scripts;
-# - the program runs as in its container: alone in a read-only tree, without rights.
+# - the program runs as in its container: alone in a read-only tree, without rights;
+# - where there is buildah, the image is built of its Containerfile, with that Debian
+#   and this machine's Go in the place of the base image.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 arch=$(go env GOHOSTARCH)
@@ -90,5 +92,30 @@ unshare --mount --pid --fork bash -euc '
 	cd "$1"
 	exec chroot --userspec=65532:65532 . /usr/bin/scim-bridge demo --once --users 50 --groups 5' - "$tree" | grep -A3 -i 'import'
 ok "runs alone, read-only, as user 65532"
+
+step "the image"
+if command -v buildah >/dev/null; then
+	export BUILDAH_ISOLATION=chroot
+	storage() { buildah --root "$work/images" --runroot "$work/images-run" "$@"; }
+	base=$(storage from scratch)
+	storage add -q "$base" "$work/root.tar" /
+	storage add -q "$base" "$(go env GOROOT)" /usr/local/go
+	storage add -q "$base" /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+	storage config --env "PATH=/usr/local/go/bin:/usr/bin:/bin" --env "GOPROXY=$(go env GOPROXY)" "$base"
+	storage commit -q "$base" docker.io/library/golang:1.26
+	git ls-files -z | tar -c --null -T - | (mkdir "$work/source" && tar -x -C "$work/source")
+	storage bud --pull-never --network host -f systemd/container/Containerfile --build-arg VERSION=1.0.0 -t scim-bridge "$work/source" >"$work/log" 2>&1 || {
+		cat "$work/log"
+		exit 1
+	}
+	image=$(storage mount "$(storage from --pull-never scim-bridge)")
+	[ "$(stat -c %u:%g:%a "$image/var/lib/scim-bridge" "$image/tmp" | xargs)" = "65532:65532:700 0:0:1777" ]
+	chroot --userspec=65532:65532 "$image" /usr/bin/scim-bridge version | grep '^scim-bridge 1.0.0'
+	chroot --userspec=65532:65532 "$image" /usr/bin/scim-bridge demo --once --users 50 --groups 5 >/dev/null
+	storage umount --all >/dev/null
+	ok "built, and runs as user 65532"
+else
+	echo "NOT RUN: there is no buildah"
+fi
 
 echo; echo 'All of it holds.'

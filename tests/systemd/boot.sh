@@ -5,14 +5,16 @@
 #   unshare --mount --pid --cgroup --ipc --uts --fork --kill-child boot.sh WORK
 #
 # WORK/in has what the trial is about, WORK/out gets what it finds; the network is
-# that of the caller. Nothing of it reaches the machine itself.
+# that of the caller. Nothing of it reaches the machine itself. ROOT is another root
+# file system to boot, such as an older distribution's.
 set -e
 work=$1
+root=${ROOT:-/}
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$work/root"
 mkdir "$work/root/upper" "$work/root/work" "$work/root/new"
 new=$work/root/new
-mount -t overlay overlay -o "lowerdir=/,upperdir=$work/root/upper,workdir=$work/root/work" "$new"
+mount -t overlay overlay -o "lowerdir=$root,upperdir=$work/root/upper,workdir=$work/root/work" "$new"
 mount -t proc proc "$new/proc"
 mount -t sysfs -o ro sysfs "$new/sys"
 mount -t tmpfs tmpfs "$new/run"
@@ -43,7 +45,7 @@ cat >"$new/etc/systemd/system/trial.service" <<-U
 	DefaultDependencies=no
 	[Service]
 	Type=oneshot
-	TimeoutStartSec=3min
+	TimeoutStartSec=6min
 	StandardOutput=file:/trial/out/log
 	StandardError=file:/trial/out/log
 	ExecStart=/bin/bash /trial/in/trial.sh

@@ -64,6 +64,17 @@ systemctl start scim-bridge@other.service; say template $?
 await template-serves counts /etc/scim-bridge/other.yaml
 say template-state "$(stat -c '%U %a' /var/lib/scim-bridge/other)"
 
+# One that does not move any more is killed by the watchdog and started again.
+printf '[Service]\nWatchdogSec=5s\nTimeoutAbortSec=1s\n' >/etc/systemd/system/scim-bridge@.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl restart scim-bridge@other.service; say watched $?
+sleep 6 # it lives as long as it moves
+say watched-lives "$(show scim-bridge@other ActiveState) $(show scim-bridge@other NRestarts)"
+kill -STOP "$(show scim-bridge@other MainPID)"
+restarted() { [ "$(show scim-bridge@other NRestarts)" = 1 ] && counts /etc/scim-bridge/other.yaml; }
+await watchdog-restarts restarted
+say watchdog "$(journalctl -u scim-bridge@other --no-pager | grep -c "Failed with result 'watchdog'")"
+
 systemctl stop scim-bridge.service scim-bridge@other.service; say stop $?
 say stopped "$(show scim-bridge Result) $(show scim-bridge ExecMainStatus)"
 say end end
