@@ -24,6 +24,9 @@ type Options struct {
 	Dir string
 	// Source is the name of the source, as clients are limited by it.
 	Source string
+	// Formerly is the name that the source had before; empty: no other. A picture
+	// that was written under it is the source's.
+	Formerly string
 	// BaseURL is the URL of the SCIM endpoint without a trailing slash, for
 	// meta.location and $ref.
 	BaseURL string
@@ -140,7 +143,7 @@ func (p *Picture) readManifest() error {
 	case err != nil:
 		p.log.Error("picture is unreadable and will be rendered again", "path", path, "err", err)
 		return nil
-	case m.Source != "" && m.Source != p.opts.Source: // whatever its format
+	case m.Source != "" && m.Source != p.opts.Source && m.Source != p.opts.Formerly: // whatever its format
 		return fmt.Errorf("reading the picture: %s belongs to source %q, not %q", path, m.Source, p.opts.Source)
 	case m.Format < oldestFormat || m.Format > formatVersion:
 		p.log.Warn("picture has another format and will be rendered again", "path", path, "format", m.Format, "expected", formatVersion)
@@ -148,6 +151,37 @@ func (p *Picture) readManifest() error {
 	}
 	m.Format = formatVersion // what is written from here on
 	p.manifest = m
+	p.manifest.Source = p.opts.Source
+	return nil
+}
+
+// Move gives the picture in a directory to another one, durably, unless there is one
+// already: that of a source that has another name now. Where there is none it does
+// nothing, so that it may be done again. The picture must not be written meanwhile.
+func Move(from, to string) error {
+	has := func(dir string) (bool, error) {
+		_, err := os.Stat(filepath.Join(dir, manifestName))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	source, err := has(from)
+	if err != nil || !source {
+		return err
+	}
+	if taken, err := has(to); err != nil || taken {
+		return err
+	}
+	if err := os.RemoveAll(to); err != nil { // what there is of a picture without manifest
+		return fmt.Errorf("moving the picture: %w", err)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("moving the picture: %w", err)
+	}
+	if err := syncDir(filepath.Dir(to)); err != nil {
+		return fmt.Errorf("moving the picture: %w", err)
+	}
 	return nil
 }
 

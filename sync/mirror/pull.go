@@ -116,6 +116,13 @@ func (m *Mirror) question(k graph.Kind) string {
 	return m.cfg.Tenant + " " + k.String() + " " + strings.Join(Select(m.cfg.Mapper, &m.cfg.Scope)[k], ",")
 }
 
+// TenantOf gives the tenant that a source was last read from, as its configuration
+// had it: empty is that of a managed identity. It is false where none was.
+func TenantOf(state store.Source) (tenant string, read bool) {
+	tenant, _, read = strings.Cut(state.Cursors[store.User].Fingerprint, " ")
+	return tenant, read
+}
+
 // answers says whether a cursor of some question gives all that is asked now:
 // one that gives more does, so that a scope which needs less is no reason to
 // read anything.

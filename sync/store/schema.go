@@ -74,6 +74,8 @@ CREATE TABLE shown (
 	source INTEGER NOT NULL,
 	PRIMARY KEY (client, source)
 ) WITHOUT ROWID;
+`, `
+ALTER TABLE sources ADD COLUMN formerly TEXT NOT NULL DEFAULT '';
 `}
 
 // A first load goes without the indexes whose keys come in no order, since each

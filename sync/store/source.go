@@ -9,7 +9,7 @@ import (
 )
 
 const sourceColumns = `number, name, epoch, round, users, groups, tenant_id, consent_at, consent_by,
-	frozen_at, held_round, held_at, held_detail, approved_round, approved_at, approved_by`
+	frozen_at, held_round, held_at, held_detail, approved_round, approved_at, approved_by, formerly`
 
 // A scanner is a row, or the rows at one.
 type scanner interface{ Scan(dest ...any) error }
@@ -21,7 +21,7 @@ func scanSource(row scanner) (number int64, src Source, err error) {
 	err = row.Scan(&number, &src.Name, &src.Epoch, &src.Round, &src.Users, &src.Groups,
 		&src.Consent.TenantID, &consentAt, &src.Consent.By, &frozenAt,
 		&heldRound, &heldAt, &heldDetail,
-		&src.Approved.Round, &approvedAt, &src.Approved.By)
+		&src.Approved.Round, &approvedAt, &src.Approved.By, &src.Formerly)
 	src.Consent.At = decodeTime(consentAt)
 	src.Frozen = decodeTime(frozenAt)
 	src.Approved.At = decodeTime(approvedAt)

@@ -104,6 +104,8 @@ type Cursor struct {
 // A Source is the state of one source apart from its objects.
 type Source struct {
 	Name string
+	// Formerly is the name before the last RenameSource; empty: there was none.
+	Formerly string
 	// Epoch is given at random when the source becomes known, and empty before:
 	// rounds of another epoch, of a state that was lost or a source that was
 	// dropped, are other rounds.
@@ -206,6 +208,12 @@ type Store interface {
 	// DropSource forgets a source and everything of it. It fails with ErrBusy
 	// while a round is open.
 	DropSource(ctx context.Context, name string) error
+
+	// RenameSource gives a source, with all that is of it, another name, under which
+	// no rounds may have been committed; of what else was kept under it the consent
+	// stays. An unknown source is left alone. It fails with ErrBusy while a round of
+	// either is open.
+	RenameSource(ctx context.Context, from, to string) error
 
 	// SetOpened notes, for the state as a whole and for good, that every source
 	// has been served at the same time; Opened tells. A state without that mark

@@ -165,9 +165,13 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 		b.undo()
 		return err
 	}
-	gen.sources = b.next
 	d.shown.mu.Lock() // until gen serves: what a client is shown meanwhile is kept
 	defer d.shown.mu.Unlock()
+	if err := b.pictures(ctx); err != nil {
+		b.undo()
+		return err
+	}
+	gen.sources = b.next
 	if err := d.present(gen); err != nil {
 		b.undo()
 		return err
@@ -175,6 +179,9 @@ func (d *Daemon) load(ctx context.Context, cfg *config.Config) error {
 
 	// From here on nothing fails.
 	d.logs.set(cfg.Log)
+	for _, r := range b.renamed {
+		d.log.Warn("source has another name and goes on as it was", "source", r.to, "formerly", r.from)
+	}
 	old := d.sources
 	for name, s := range old {
 		if b.next[name] != s {

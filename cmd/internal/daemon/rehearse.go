@@ -171,8 +171,12 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 		}
 	}()
 	for _, s := range cfg.Sources {
+		state, err := db.Source(ctx, s.Name)
+		if err != nil {
+			return nil, err
+		}
 		p, err := directory.Open(directory.Options{
-			Dir: filepath.Join(picturesDir(cfg), s.Name), Source: s.Name, BaseURL: cfg.SCIM.PublicURL, Keep: cfg.State.KeepGenerations,
+			Dir: filepath.Join(picturesDir(cfg), s.Name), Source: s.Name, Formerly: state.Formerly, BaseURL: cfg.SCIM.PublicURL, Keep: cfg.State.KeepGenerations,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("opening the picture of source %s: %w", s.Name, err)

@@ -25,18 +25,20 @@ import (
 // A source is a tenant as it is served: its picture, and where it is pulled,
 // its mirror.
 type source struct {
-	name    string
-	cfg     config.Source   // zero for one that is no longer in the file
-	mapping string          // fingerprint of its mapping
-	mapper  *mapping.Mapper // nil for one that is no longer in the file
-	shelf   shelf           // where its picture lies
-	picture *directory.Picture
-	scope   mirror.Scope
-	tenant  string         // its id; empty where nothing is pulled
-	client  *graph.Client  // nil where nothing is pulled
-	mirror  *mirror.Mirror // likewise
-	state   string         // why nothing is pulled, in the words of the status
-	ask     string         // where an administrator consents; empty: nowhere
+	name string
+	// formerly is the name that it had before; empty: none.
+	formerly string
+	cfg      config.Source   // zero for one that is no longer in the file
+	mapping  string          // fingerprint of its mapping
+	mapper   *mapping.Mapper // nil for one that is no longer in the file
+	shelf    shelf           // where its picture lies
+	picture  *directory.Picture
+	scope    mirror.Scope
+	tenant   string         // its id; empty where nothing is pulled
+	client   *graph.Client  // nil where nothing is pulled
+	mirror   *mirror.Mirror // likewise
+	state    string         // why nothing is pulled, in the words of the status
+	ask      string         // where an administrator consents; empty: nowhere
 	// lacking are permissions without which groups are left out for now, though
 	// the file wants them.
 	lacking []consent.Permission
@@ -140,6 +142,9 @@ type build struct {
 	next    map[string]*source
 	opened  []*directory.Picture
 	stopped []*source // running ones that had to let go of their picture
+
+	formerly map[string]string // those that are to be renamed: new name -> old
+	renamed  []renaming        // those that are
 }
 
 // sources makes the sources of a configuration. One that did not change stays
@@ -147,10 +152,13 @@ type build struct {
 // as it is, or everybody in it would be deprovisioned for an edit: to drop it is
 // a decision of its own.
 //
-// What is most likely to fail comes first: settings, then credentials, and last
-// the opening of pictures, for which a source may have to be stopped.
+// What is most likely to fail comes first: settings, then credentials; the
+// pictures follow, for which a source may have to be stopped.
 func (b *build) sources(ctx context.Context) error {
 	b.next = make(map[string]*source)
+	if err := b.findRenamed(ctx); err != nil {
+		return err
+	}
 	for i := range b.cfg.Sources {
 		s, err := b.source(ctx, i)
 		if err != nil {
@@ -158,7 +166,12 @@ func (b *build) sources(ctx context.Context) error {
 		}
 		b.next[s.name] = s
 	}
-	if err := b.verify(ctx); err != nil {
+	return b.verify(ctx)
+}
+
+// pictures opens what the sources serve. d.shown.mu is held.
+func (b *build) pictures(ctx context.Context) error {
+	if err := b.rename(ctx); err != nil {
 		return err
 	}
 	for i := range b.cfg.Sources {
@@ -167,14 +180,14 @@ func (b *build) sources(ctx context.Context) error {
 			continue // the one that runs
 		}
 		var err error
-		if s.picture, err = b.picture(s.name); err != nil {
+		if s.picture, err = b.picture(s.name, s.formerly); err != nil {
 			return err
 		}
 		if s.client != nil {
 			s.mirror = mirror.New(mirrorConfig(b.cfg.Sources[i], s, b.mappers[i], b.d))
 		}
 	}
-	return b.left()
+	return b.left(ctx)
 }
 
 // undo lets go of what was made, and has those that were stopped go on.
@@ -182,13 +195,14 @@ func (b *build) undo() {
 	for _, p := range b.opened {
 		p.Close() // only forbids it to write
 	}
+	b.undoRenaming()
 	for _, s := range b.stopped {
 		s.start(b.d.ctx)
 	}
 }
 
 // left adds the sources that are no longer in the file.
-func (b *build) left() error {
+func (b *build) left(ctx context.Context) error {
 	dirs, err := os.ReadDir(picturesDir(b.cfg))
 	if err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("looking for pictures: %w", err)
@@ -203,7 +217,11 @@ func (b *build) left() error {
 			b.next[name] = old
 			continue
 		}
-		p, err := b.picture(name)
+		state, err := b.state(ctx, name)
+		if err != nil {
+			return err
+		}
+		p, err := b.picture(name, state.Formerly)
 		if err != nil {
 			return err
 		}
@@ -220,18 +238,13 @@ func (b *build) left() error {
 // picture gives the picture of a source: the one that is open, where it is as
 // the configuration wants it. Otherwise it is opened anew, and the source that
 // writes into it is stopped before: two writers would overwrite each other.
-func (b *build) picture(name string) (*directory.Picture, error) {
-	if old := b.d.sources[name]; old != nil {
-		if old.shelf == b.shelf {
-			return old.picture, nil
-		}
-		if old.running() {
-			old.stop()
-			b.stopped = append(b.stopped, old)
-		}
+func (b *build) picture(name, formerly string) (*directory.Picture, error) {
+	if old := b.d.sources[name]; old != nil && old.shelf == b.shelf && b.formerly[name] == "" {
+		return old.picture, nil
 	}
+	b.stop(name)
 	p, err := directory.Open(directory.Options{
-		Dir: filepath.Join(picturesDir(b.cfg), name), Source: name, BaseURL: b.shelf.baseURL,
+		Dir: filepath.Join(picturesDir(b.cfg), name), Source: name, Formerly: formerly, BaseURL: b.shelf.baseURL,
 		Keep: b.shelf.keep, NewDeflater: newDeflater, Log: b.d.log,
 	})
 	if err != nil {
@@ -261,14 +274,14 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 		return nil, err
 	}
 	old := b.d.sources[sc.Name]
-	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == fingerprint && old.scope.String() == scope.String() && old.shelf == b.shelf && old.state != stateConsent && len(old.lacking) == 0 {
+	if old != nil && reflect.DeepEqual(old.cfg, withoutLines(sc)) && old.mapping == fingerprint && old.scope.String() == scope.String() && old.shelf == b.shelf && old.state != stateConsent && len(old.lacking) == 0 && b.formerly[sc.Name] == "" {
 		return old, nil
 	}
-	state, err := b.d.store.Source(ctx, sc.Name)
+	state, err := b.state(ctx, sc.Name)
 	if err != nil {
-		return nil, fmt.Errorf("reading the state of source %s: %w", sc.Name, err)
+		return nil, err
 	}
-	s := &source{name: sc.Name, cfg: withoutLines(sc), mapping: fingerprint, mapper: b.mappers[index], shelf: b.shelf, scope: scope, imported: state.Round > 0}
+	s := &source{name: sc.Name, formerly: state.Formerly, cfg: withoutLines(sc), mapping: fingerprint, mapper: b.mappers[index], shelf: b.shelf, scope: scope, imported: state.Round > 0}
 	if base := b.d.adminURL(b.cfg); base != "" {
 		s.ask = base + "/consent/" + sc.Name
 	}

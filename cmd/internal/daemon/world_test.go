@@ -93,6 +93,14 @@ sources:
 // start starts the daemon and waits until everybody is served.
 func (w *world) start() {
 	w.t.Helper()
+	w.boot()
+	w.eventually("everybody is served", func() bool { return w.daemon.Ready() == nil })
+	w.sync() // the round that Run began with is over, whatever it was
+}
+
+// boot starts the daemon.
+func (w *world) boot() {
+	w.t.Helper()
 	d, err := daemon.New(w.t.Context(), daemon.Options{
 		ConfigFile: w.configFile(), Version: "1.2.3", Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 	})
@@ -102,8 +110,6 @@ func (w *world) start() {
 	w.daemon = d
 	w.t.Cleanup(func() { w.stop() })
 	d.Start()
-	w.eventually("everybody is served", func() bool { return d.Ready() == nil })
-	w.sync() // the round that Run began with is over, whatever it was
 }
 
 func (w *world) stop() {

@@ -53,6 +53,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"closing rolls back open rounds":                             closing,
 		"what is given and got is not shared":                        notShared,
 		"a state is opened once and for good":                        openedForGood,
+		"a source has all that is of it under its new name":          renamed,
 		"what a client was shown is kept by client and source":       shownByClient,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, fresh(t)) })
@@ -733,6 +734,59 @@ func notShared(t *testing.T, open Opener) {
 	got, _, err = s.Object(t.Context(), "a", store.User, ada)
 	must(t, err)
 	same(t, "outside", string(got.Properties), "old")
+}
+
+func renamed(t *testing.T, open Opener) {
+	s := opened(t, open)
+	tx := begin(t, s, "a")
+	wantChange(t, true)(tx.Put(store.User, ada, []byte("props")))
+	must(t, tx.Commit())
+	must(t, s.AddRound(t.Context(), store.RoundRecord{Source: "a", Round: 1, Outcome: "published"}))
+	must(t, s.SetShown(t.Context(), "okta", "a"))
+	must(t, s.SetHeld(t.Context(), "a", &store.Held{Round: 1}))
+	before, err := s.Source(t.Context(), "a")
+	must(t, err)
+
+	busy := begin(t, s, "b")
+	for _, names := range [][2]string{{"a", "b"}, {"b", "c"}} {
+		if err := s.RenameSource(t.Context(), names[0], names[1]); !errors.Is(err, store.ErrBusy) {
+			t.Errorf("%s to %s while a round is open: %v", names[0], names[1], err)
+		}
+	}
+	wantChange(t, true)(busy.Put(store.User, ada, []byte("unfinished")))
+	must(t, busy.Rollback())
+	consent := store.Consent{TenantID: "contoso", At: time.Unix(1000, 0).UTC(), By: "admin"}
+	must(t, s.SetConsent(t.Context(), "b", consent))
+	must(t, s.RenameSource(t.Context(), "nobody", "c"))
+	must(t, s.RenameSource(t.Context(), "a", "b"))
+
+	want := before
+	want.Name, want.Formerly, want.Consent = "b", "a", consent
+	got, err := s.Source(t.Context(), "b")
+	must(t, err)
+	same(t, "the state", got, want)
+	all, err := s.Sources(t.Context())
+	must(t, err)
+	same(t, "the sources", all, []store.Source{want})
+	obj, ok, err := s.Object(t.Context(), "b", store.User, ada)
+	must(t, err)
+	same(t, "the object", []any{ok, string(obj.Properties)}, []any{true, "props"})
+	records, err := s.Rounds(t.Context(), "b", 9)
+	must(t, err)
+	same(t, "the history", records, []store.RoundRecord{{Source: "b", Round: 1, Outcome: "published"}})
+	shown, _, err := s.Shown(t.Context())
+	must(t, err)
+	same(t, "who was shown it", shown, map[string][]string{"okta": {"b"}})
+	tx = begin(t, s, "b")
+	same(t, "the next round", tx.Round(), uint64(2))
+	must(t, tx.Rollback())
+
+	other := begin(t, s, "a") // a new one of the old name
+	wantChange(t, true)(other.Put(store.User, ada, []byte("other")))
+	must(t, other.Commit())
+	if err := s.RenameSource(t.Context(), "b", "a"); err == nil {
+		t.Error("a source with rounds was replaced")
+	}
 }
 
 func shownByClient(t *testing.T, open Opener) {

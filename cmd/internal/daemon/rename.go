@@ -1,0 +1,158 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"scimbridge/cmd/internal/words"
+	"scimbridge/scim/directory"
+	"scimbridge/sync/mirror"
+	"scimbridge/sync/store"
+)
+
+// A source that gets another name in the file is, to who compares names, one that
+// left and one that came. Served side by side both would give everybody twice, and
+// one in the place of the other would have everybody gone until the first import is
+// done. So a source without a past takes over that of the source which left the file
+// and has the same tenant: what is stored of it, its picture, held rounds and
+// history, and who was shown it.
+
+// A renaming is a source that has another name now.
+type renaming struct{ from, to string }
+
+// findRenamed finds the sources that were renamed: new name to old.
+func (b *build) findRenamed(ctx context.Context) error {
+	b.formerly = make(map[string]string)
+	all, err := b.d.store.Sources(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the state of the sources: %w", err)
+	}
+	states := make(map[string]store.Source, len(all))
+	left := make(map[string]string) // source that left -> its tenant
+	for _, state := range all {
+		states[state.Name] = state
+		if tenant, read := mirror.TenantOf(state); read && state.Round > 0 {
+			left[state.Name] = tenant
+		}
+	}
+	for i := range b.cfg.Sources {
+		delete(left, b.cfg.Sources[i].Name)
+	}
+	for i, sc := range b.cfg.Sources {
+		state := states[sc.Name]
+		tenant := cmp.Or(sc.TenantID, state.Consent.TenantID)
+		if state.Round > 0 || tenant == "" && sc.ManagedIdentity == nil {
+			continue
+		}
+		var olds []string
+		for name, of := range left {
+			if strings.EqualFold(of, tenant) {
+				olds = append(olds, name)
+			}
+		}
+		slices.Sort(olds)
+		switch len(olds) {
+		case 0:
+		case 1:
+			b.formerly[sc.Name] = olds[0]
+			delete(left, olds[0])
+		default:
+			return b.cfg.Fault(fmt.Sprintf("sources[%d].name", i),
+				fmt.Sprintf("%s that left the file have its tenant and are still served (%s), and it is not known which of them it is now", words.Count(len(olds), "source"), strings.Join(olds, ", ")),
+				"give it the name of one of them, and drop the others with: scim-bridge approve --source NAME")
+		}
+	}
+	return nil
+}
+
+// state gives what is stored of a source, or will be once it is renamed.
+func (b *build) state(ctx context.Context, name string) (store.Source, error) {
+	state, err := b.d.store.Source(ctx, name)
+	if from := b.formerly[name]; err == nil && from != "" {
+		consent := state.Consent
+		if state, err = b.d.store.Source(ctx, from); !consent.At.IsZero() {
+			state.Consent = consent
+		}
+		state.Formerly = from
+	}
+	if err != nil {
+		return store.Source{}, fmt.Errorf("reading the state of source %s: %w", name, err)
+	}
+	return state, nil
+}
+
+// rename carries the renamings out: in the state first, then the pictures. Those
+// that a crash came in between of are finished. d.shown.mu is held.
+func (b *build) rename(ctx context.Context) error {
+	for i := range b.cfg.Sources {
+		to := b.cfg.Sources[i].Name
+		from, renamed := b.formerly[to]
+		if renamed {
+			b.stop(from)
+			b.stop(to)
+			if err := b.d.store.RenameSource(ctx, from, to); err != nil {
+				return err
+			}
+			b.renamed = append(b.renamed, renaming{from, to})
+			b.d.shown.rename(from, to)
+		} else if from = b.next[to].formerly; from == "" || b.next[to].picture != nil || b.next[from] != nil {
+			continue
+		} else if other, err := b.d.store.Source(ctx, from); err != nil || other.Epoch != "" {
+			if err != nil {
+				return fmt.Errorf("reading the state of source %s: %w", from, err)
+			}
+			continue // another one has that name
+		}
+		if err := b.move(from, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// move gives a source the picture of its former name.
+func (b *build) move(from, to string) error {
+	dir := picturesDir(b.cfg)
+	if _, err := os.Stat(dir); os.IsNotExist(err) {
+		return nil
+	}
+	return directory.Move(filepath.Join(dir, from), filepath.Join(dir, to))
+}
+
+// stop stops a source for this build, if it runs.
+func (b *build) stop(name string) {
+	if old := b.d.sources[name]; old != nil && old.running() {
+		old.stop()
+		b.stopped = append(b.stopped, old)
+	}
+}
+
+// undoRenaming gives the sources their names of before.
+func (b *build) undoRenaming() {
+	for _, r := range slices.Backward(b.renamed) {
+		err := b.d.store.RenameSource(context.WithoutCancel(b.d.ctx), r.to, r.from)
+		if err == nil {
+			b.d.shown.rename(r.to, r.from)
+			err = b.move(r.to, r.from)
+		}
+		if err != nil {
+			b.d.log.Error("source could not be given its name of before; restart the daemon", "source", r.from, "name", r.to, "err", err)
+		}
+	}
+	b.renamed = nil
+}
+
+// rename has what was shown of a source under its new name. s.mu is held.
+func (s *shown) rename(from, to string) {
+	for _, sources := range s.known {
+		if stored, ok := sources[from]; ok {
+			sources[to] = stored
+			delete(sources, from)
+		}
+	}
+}
