@@ -70,7 +70,9 @@ func (s *source) refresh(opts mirror.Options) error {
 		return s.compare(mirror.Failed)
 	}
 	s.model.stored = []capture{tenant}
-	clear(s.people.left)
+	if s.cfg.Scope.ReadsGroups() {
+		s.people.read()
+	}
 	return s.compare(report.Outcome)
 }
 

@@ -3,6 +3,7 @@ package mirrortest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"scimbridge/sync/graph/graphtest"
 )
@@ -19,8 +20,11 @@ type people struct {
 	// managers are those whom users have now, in the recycle bin or not; purged
 	// are those whom they had when they were purged.
 	managers, purged map[string]string
-	// left has the groups that somebody left since the mirror last read them.
-	left map[string]bool
+	// left are those who left a group since the mirror last read the tenant, gone
+	// those who had when it went. Who left in the round in which it went, and is in
+	// the recycle bin when it is back, can't be told from one who stayed: so they
+	// are not.
+	left, gone map[string][]string
 }
 
 func (p *people) pick(from []string) string {
@@ -162,9 +166,8 @@ func (p *people) changeUser() {
 
 func (p *people) remove() {
 	if p.rand.IntN(5) == 0 {
-		// Who leaves a group that goes in the same round, and is in the recycle
-		// bin herself when both are back, can't be told from one who stayed.
-		if id := p.liveGroup(); id != "" && !p.left[id] {
+		if id := p.liveGroup(); id != "" {
+			p.gone[id] = append(p.gone[id], p.left[id]...)
 			p.tenant.RemoveGroup(id)
 		}
 		return
@@ -173,13 +176,29 @@ func (p *people) remove() {
 	if id == "" {
 		return
 	}
+	for _, leavers := range p.gone {
+		if slices.Contains(leavers, id) {
+			return
+		}
+	}
 	p.tenant.RemoveUser(id)
+}
+
+// read is told that the mirror has read all that there is.
+func (p *people) read() {
+	clear(p.left)
+	for id := range p.gone {
+		if o, _ := p.tenant.Group(id); o.Removed != "changed" {
+			delete(p.gone, id)
+		}
+	}
 }
 
 // restore takes something out of the recycle bin, or empties it of it.
 func (p *people) restore() {
 	if id := p.pick(p.groups); id != "" && p.rand.IntN(4) == 0 {
-		if o, ok := p.tenant.Group(id); ok && o.Removed == "changed" {
+		inBin := func(id string) bool { o, _ := p.tenant.User(id); return o.Removed == "changed" }
+		if o, ok := p.tenant.Group(id); ok && o.Removed == "changed" && !slices.ContainsFunc(p.gone[id], inBin) {
 			p.tenant.RestoreGroup(id)
 		}
 		return
@@ -237,8 +256,9 @@ func (p *people) leave() {
 	members := p.tenant.Members(g)
 	for range 1 + p.rand.IntN(3) {
 		if len(members) > 0 {
-			p.left[g] = true
-			p.tenant.RemoveMember(g, members[p.rand.IntN(len(members))].ID)
+			id := members[p.rand.IntN(len(members))].ID
+			p.left[g] = append(p.left[g], id)
+			p.tenant.RemoveMember(g, id)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (g *game) come() (*source, error) {
 	s.tenant.AddApp(graphtest.App{ClientID: clientID, Secret: "s3cret", Consented: true,
 		Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Application.Read.All"}})
 	s.people = people{tenant: s.tenant, rand: g.rand, domain: fmt.Sprintf("tenant%d.example", g.named),
-		managers: make(map[string]string), purged: make(map[string]string), left: make(map[string]bool)}
+		managers: make(map[string]string), purged: make(map[string]string), left: make(map[string][]string), gone: make(map[string][]string)}
 	for range 20 + g.rand.IntN(30) {
 		s.people.addUser()
 	}
