@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"scimbridge/scim/directory"
+	"scimbridge/scim/fair"
 )
 
 // An order is a sort order of RFC 7644 §3.4.2.3, compiled against the schemas
@@ -250,7 +251,7 @@ func sortableFloat(f float64) uint64 {
 
 // sort sorts the rows.
 func (rows *sortRows) sort(descending bool) {
-	slices.SortFunc(rows.all, func(a, b sortRow) int {
+	fair.SortFunc(rows.all, func(a, b sortRow) int {
 		c := rows.compare(a, b)
 		if descending {
 			c = -c

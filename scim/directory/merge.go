@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"scimbridge/scim/fair"
 )
 
 // Tidy merges segments where there have come to be many, so that reading stays
@@ -98,6 +100,7 @@ func (p *Picture) merge(ctx context.Context, s *Snapshot, from int) (*segment, e
 	for _, seg := range s.segments[from:] {
 		m.merged[seg.id] = true
 	}
+	var pace fair.Pace
 	for t := range Type(NumTypes) {
 		for i := from; i < len(s.segments); i++ {
 			m.rows[i] = make([]uint32, len(s.segments[i].rows[t]))
@@ -108,6 +111,7 @@ func (p *Picture) merge(ctx context.Context, s *Snapshot, from int) (*segment, e
 				return nil, ctx.Err()
 			}
 			m.rows[r.segment][r.row] = m.copyRow(m.s.resource(t, r.segment, r.row, -1)) + 1
+			pace.Keep()
 		}
 		m.copyKeys(t)
 	}
@@ -139,7 +143,7 @@ func (m *merger) choose(t Type) []mergeRow {
 			}
 		}
 	}
-	slices.SortFunc(rows, func(a, b mergeRow) int { return cmp.Compare(m.record(t, a).seq, m.record(t, b).seq) })
+	fair.SortFunc(rows, func(a, b mergeRow) int { return cmp.Compare(m.record(t, a).seq, m.record(t, b).seq) })
 	return rows
 }
 
@@ -227,12 +231,17 @@ func (m *merger) scatter(res Resource, row *rowRecord) {
 
 // copyKeys has the copied rows found under the keys of the old ones.
 func (m *merger) copyKeys(t Type) {
+	var pace fair.Pace
 	for i := m.from; i < len(m.s.segments); i++ {
 		seg := m.s.segments[i]
 		for k := range numKeys {
+			m.w.keys[t][k] = slices.Grow(m.w.keys[t][k], len(seg.keyRows[t][k]))
 			for n, row := range seg.keyRows[t][k] {
 				if to := m.rows[i][row]; to > 0 {
 					m.w.keys[t][k] = append(m.w.keys[t][k], keyEntry{seg.hashes[t][k][n], to - 1})
+				}
+				if n%1024 == 0 {
+					pace.Keep()
 				}
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"scimbridge/scim/fair"
 )
 
 // Compressing a list page for each request costs many times what sending it
@@ -156,12 +158,13 @@ func (p *packer) blocks(bodies []byte, rows []rowRecord) []packRecord {
 		var next atomic.Int32
 		for _, z := range p.deflaters {
 			group.Go(func() {
+				var pace fair.Pace
 				for i := int(next.Add(1)) - 1; i < len(blocks); i = int(next.Add(1)) - 1 {
 					last := blocks[i][len(blocks[i])-1]
 					plain := bodies[blocks[i][0].off : last.off+uint64(last.size)]
 					crcs[i] = crc32.ChecksumIEEE(plain)
 					deflate(z, &p.bufs[i], plain)
-					runtime.Gosched()
+					pace.Keep()
 				}
 			})
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+
+	"scimbridge/scim/fair"
 )
 
 // write renders what is affected into a segment. It gives nil where nothing
@@ -18,6 +20,7 @@ func (s *sealer) write() (*segment, error) {
 	}
 	w.expect(s.affected)
 	s.w, w.base = w, s.whole || len(s.base.segments) == 0
+	var pace fair.Pace
 	for t := range Type(NumTypes) {
 		for i, r := range s.affected {
 			if i&0xfff == 0 && s.ctx.Err() != nil {
@@ -26,6 +29,7 @@ func (s *sealer) write() (*segment, error) {
 			}
 			if r.typ() == t {
 				s.writeResource(r)
+				pace.Keep()
 			}
 		}
 	}

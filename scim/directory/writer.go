@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"unsafe"
+
+	"scimbridge/scim/fair"
 )
 
 // A segmentWriter writes a segment file: users in the order of their sequence
@@ -179,7 +181,9 @@ func (w *segmentWriter) writeManagers(section func(int, []byte)) {
 			order = append(order, uint32(row))
 		}
 	}
-	slices.SortStableFunc(order, func(a, b uint32) int { return cmp.Compare(w.managers[a], w.managers[b]) })
+	fair.SortFunc(order, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(w.managers[a], w.managers[b]), cmp.Compare(a, b))
+	})
 	section(secManagers, asBytes(w.managers))
 	section(secByManager, asBytes(order))
 	var since []int64
@@ -213,12 +217,14 @@ func byModified(rows []rowRecord) []uint32 {
 			order = append(order, uint32(i))
 		}
 	}
-	slices.SortStableFunc(order, func(a, b uint32) int { return cmp.Compare(rows[a].modified, rows[b].modified) })
+	fair.SortFunc(order, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(rows[a].modified, rows[b].modified), cmp.Compare(a, b))
+	})
 	return order
 }
 
 func splitKeys(keys []keyEntry) (hashes []uint64, rows []uint32) {
-	slices.SortFunc(keys, func(a, b keyEntry) int {
+	fair.SortFunc(keys, func(a, b keyEntry) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row))
 	})
 	hashes, rows = make([]uint64, len(keys)), make([]uint32, len(keys))

@@ -11,6 +11,7 @@ package fair
 import (
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -35,6 +36,18 @@ func (p *Pace) Keep() bool {
 	Yield()
 	p.until = time.Now().Add(Slice)
 	return true
+}
+
+// SortFunc is slices.SortFunc at a pace: long lists take a second.
+func SortFunc[S ~[]E, E any](s S, compare func(a, b E) int) {
+	var pace Pace
+	n := 0
+	slices.SortFunc(s, func(a, b E) int {
+		if n++; n%1024 == 0 {
+			pace.Keep()
+		}
+		return compare(a, b)
+	})
 }
 
 // pipes are kept for the next who gives way; they are few.

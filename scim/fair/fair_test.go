@@ -1,8 +1,11 @@
 package fair_test
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,6 +86,14 @@ func TestPace(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestSortFunc(t *testing.T) {
+	s := rand.New(rand.NewPCG(1, 2)).Perm(20_000)
+	fair.SortFunc(s, cmp.Compare[int])
+	if !slices.IsSorted(s) {
+		t.Error("not sorted")
+	}
 }
 
 func TestAllocations(t *testing.T) {

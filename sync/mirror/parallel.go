@@ -4,6 +4,8 @@ import (
 	"iter"
 	"runtime"
 	"sync"
+
+	"scimbridge/scim/fair"
 )
 
 const (
@@ -42,12 +44,13 @@ func inOrder[T any](src iter.Seq2[T, error], work func(*T)) iter.Seq2[*T, error]
 		})
 		for range workers {
 			group.Go(func() {
+				var pace fair.Pace
 				for b := range todo {
 					for i := range b.items {
 						work(&b.items[i])
+						pace.Keep()
 					}
 					close(b.done)
-					runtime.Gosched() // to whoever asks for a page
 				}
 			})
 		}
@@ -72,7 +75,9 @@ func inBatches[T any](src iter.Seq2[T, error], take func(*batch[T]) bool) {
 		return &batch[T]{items: make([]T, 0, batchSize), done: make(chan struct{})}
 	}
 	b := fresh()
+	var pace fair.Pace
 	for item, err := range src {
+		pace.Keep()
 		if err != nil {
 			b.err = err
 			break

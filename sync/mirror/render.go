@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"scimbridge/scim/directory"
+	"scimbridge/scim/fair"
 	"scimbridge/scim/mapping"
 	"scimbridge/sync/store"
 )
@@ -113,6 +114,7 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 // without an error.
 func (r *renderer) objects(ctx context.Context, kind store.Kind, since uint64, present int) error {
 	n := 0
+	var pace fair.Pace
 	for j, err := range inOrder(r.jobs(ctx, kind, since), r.mapJob) {
 		if err == nil {
 			err = r.place(j)
@@ -123,6 +125,7 @@ func (r *renderer) objects(ctx context.Context, kind store.Kind, since uint64, p
 		if j.obj.Removed == nil {
 			n++
 		}
+		pace.Keep()
 	}
 	if r.all && n != present {
 		return fmt.Errorf("the state is damaged: it gives %d of %d %ss", n, present, kind)

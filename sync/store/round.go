@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"scimbridge/scim/fair"
 )
 
 // A round collects its changes in memory (the stage) and writes them at Commit,
@@ -33,6 +35,7 @@ type round struct {
 	first  bool // no round of the source was ever committed
 
 	mu     sync.Mutex // against Close of the store only
+	pace   fair.Pace
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
 	over   error // ErrDone, or why the store ended the round
@@ -170,6 +173,7 @@ func (r *round) release() {
 // enter is the beginning of every method. The caller unlocks r.mu.
 func (r *round) enter() error {
 	r.mu.Lock()
+	r.pace.Keep()
 	if r.over != nil {
 		return r.over
 	}
@@ -325,6 +329,7 @@ func (r *round) stmt(text string) (*sql.Stmt, error) {
 
 // exec runs a prepared statement.
 func (r *round) exec(text string, args ...any) error {
+	r.pace.Keep()
 	st, err := r.stmt(text)
 	if err == nil {
 		_, err = st.Exec(args...)
