@@ -191,8 +191,22 @@ func matches(fields []string, tag string) bool {
 	return false
 }
 
-// httpTime is a time in a header, in whole seconds: never later than it was.
-func httpTime(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
+// A stamp is a second as it stands in headers.
+type stamp struct {
+	second int64
+	text   string
+}
+
+// httpTime is a time in a header, in whole seconds: never later than it was. Most
+// answers have that of the one before.
+func (h *Handler) httpTime(t time.Time) string {
+	s := h.stamp.Load()
+	if s == nil || s.second != t.Unix() {
+		s = &stamp{t.Unix(), t.UTC().Format(http.TimeFormat)}
+		h.stamp.Store(s)
+	}
+	return s.text
+}
 
 // location is the URL of a resource, as its meta.location has it.
 func (h *Handler) location(r directory.Resource) string {
@@ -202,17 +216,18 @@ func (h *Handler) location(r directory.Resource) string {
 // maxAgent bounds what is kept of a User-Agent.
 const maxAgent = 200
 
-// agent is the User-Agent of a request.
+// agent is the User-Agent of a request, a part of its header: whoever keeps it
+// clones it.
 func agent(r *http.Request) string {
 	name := r.UserAgent()
-	return strings.Clone(name[:min(len(name), maxAgent)])
+	return name[:min(len(name), maxAgent)]
 }
 
 // peer names the connection of a request; it is empty where a proxy stands
 // between, whose connections say nothing about who asks.
 func peer(r *http.Request) string {
 	for _, name := range [...]string{"Forwarded", "X-Forwarded-For", "Via"} {
-		if r.Header.Get(name) != "" {
+		if values := r.Header[name]; len(values) > 0 && values[0] != "" {
 			return ""
 		}
 	}

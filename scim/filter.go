@@ -21,6 +21,8 @@ import (
 type filter struct {
 	text  string
 	types [directory.NumTypes]*typeFilter // nil for types not queried
+
+	room [directory.NumTypes]typeFilter // what types points to
 }
 
 // A typeFilter is a filter for resources of one type.
@@ -44,7 +46,8 @@ func (a *attributes) compileFilter(types []directory.Type, text string) (*filter
 		if c.fault != nil {
 			return nil, c.fault.scimError(text)
 		}
-		f.types[t] = &typeFilter{root: root, slots: c.slots, seeks: c.needles <= maxNeedles}
+		f.room[t] = typeFilter{root: root, slots: c.slots, seeks: c.needles <= maxNeedles}
+		f.types[t] = &f.room[t]
 	}
 	return f, nil
 }

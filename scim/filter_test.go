@@ -57,7 +57,7 @@ func (b *bench) found(t *testing.T, types []directory.Type, f *filter) []string 
 				matching = append(matching, placeOf(typ, i))
 			}
 		}
-		scanned, err := f.scan(t.Context(), b.view, typ, 0)
+		scanned, err := f.scan(t.Context(), b.view, typ, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -477,12 +477,12 @@ func TestScansEnd(t *testing.T) {
 	t.Run("when the request is given up", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := f.scan(ctx, b.view, directory.User, 0); !errors.Is(err, context.Canceled) {
+		if _, err := f.scan(ctx, b.view, directory.User, time.Time{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("when the time is up", func(t *testing.T) {
-		if _, err := f.scan(t.Context(), b.view, directory.User, time.Nanosecond); !errors.Is(err, errScanTime) {
+		if _, err := f.scan(t.Context(), b.view, directory.User, time.Now().Add(-1)); !errors.Is(err, errScanTime) {
 			t.Errorf("error %v", err)
 		}
 	})

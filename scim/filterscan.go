@@ -20,13 +20,13 @@ const scanStride = 512
 // scan gives the places, in list order, of the resources of type t for which the
 // filter holds. It ends with the context's error when the request is given up,
 // and with errScanTime, which is the client's to hear as tooMany, when it has
-// taken longer than limit (0 or less: no limit).
-func (f *filter) scan(ctx context.Context, v *directory.View, t directory.Type, limit time.Duration) (matching []uint32, err error) {
+// gone on after until (zero: no limit).
+func (f *filter) scan(ctx context.Context, v *directory.View, t directory.Type, until time.Time) (matching []uint32, err error) {
 	s := f.subject()
 	defer f.release(s)
 	subset, found := f.candidates(v, t)
 	if found {
-		err = inStrides(ctx, len(subset), limit, func(i, j int) {
+		err = inStrides(ctx, len(subset), until, func(i, j int) {
 			for _, position := range subset[i:j] {
 				if s.held = v.At(t, position); f.types[t].holds(s, &s.held) {
 					matching = append(matching, placeOf(t, position))
@@ -34,7 +34,7 @@ func (f *filter) scan(ctx context.Context, v *directory.View, t directory.Type, 
 			}
 		})
 	} else {
-		err = inStrides(ctx, v.Len(t), limit, func(i, j int) {
+		err = inStrides(ctx, v.Len(t), until, func(i, j int) {
 			for s.held = range v.Resources(t, i, j) {
 				if f.types[t].holds(s, &s.held) {
 					matching = append(matching, placeOf(t, s.held.Position()))
@@ -53,11 +53,10 @@ func (f *filter) scan(ctx context.Context, v *directory.View, t directory.Type, 
 var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
 
 // inStrides calls look for n things, i to j-1 at a time. It ends early with the
-// context's error, or with errScanTime after limit, if that is not 0. Where there
+// context's error, or with errScanTime after until, if that is not zero. Where there
 // are many it gives way now and then to others: short requests, and those that
 // look at everybody, too.
-func inStrides(ctx context.Context, n int, limit time.Duration, look func(i, j int)) error {
-	began := time.Now()
+func inStrides(ctx context.Context, n int, until time.Time, look func(i, j int)) error {
 	if n > scanStride {
 		turns <- struct{}{}
 		defer func() { <-turns }()
@@ -67,7 +66,7 @@ func inStrides(ctx context.Context, n int, limit time.Duration, look func(i, j i
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if limit > 0 && time.Since(began) > limit {
+		if !until.IsZero() && time.Now().After(until) {
 			return errScanTime
 		}
 		look(i, min(i+scanStride, n))

@@ -15,7 +15,8 @@ import (
 // it, so that a look-up in an index finds whatever a comparison would.
 type text struct {
 	fold  bool
-	runes []rune // folded if fold
+	text  string // folded if fold
+	runes int    // characters in text
 	ascii string // the same where all is ASCII; else empty
 }
 
@@ -24,7 +25,7 @@ func newText(s string, caseExact bool) text {
 	if t.fold {
 		s = directory.Fold(s)
 	}
-	t.runes = []rune(s)
+	t.text, t.runes = s, utf8.RuneCountInString(s)
 	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
 		t.ascii = s
 	}
@@ -139,7 +140,7 @@ func simple(raw []byte) bool {
 // positive as it comes before, is equal or comes after, by code points.
 func (t *text) compare(raw []byte) int {
 	r := runeReader{raw, t.fold}
-	for _, want := range t.runes {
+	for _, want := range t.text {
 		ch, ok := r.next()
 		switch {
 		case !ok || ch < want:
@@ -165,7 +166,7 @@ func (t *text) equals(raw []byte) bool {
 // begins says whether the string with the given inside begins with t.
 func (t *text) begins(raw []byte) bool {
 	r := runeReader{raw, t.fold}
-	for _, want := range t.runes {
+	for _, want := range t.text {
 		if ch, ok := r.next(); !ok || ch != want {
 			return false
 		}
@@ -176,12 +177,12 @@ func (t *text) begins(raw []byte) bool {
 // ends says whether the string with the given inside ends with t.
 func (t *text) ends(raw []byte) bool {
 	if simple(raw) {
-		if len(t.ascii) != len(t.runes) || len(raw) < len(t.ascii) {
+		if len(t.ascii) != t.runes || len(raw) < len(t.ascii) {
 			return false
 		}
 		return t.hasPrefixASCII(raw[len(raw)-len(t.ascii):])
 	}
-	surplus := -len(t.runes)
+	surplus := -t.runes
 	for r := (runeReader{rest: raw}); ; surplus++ {
 		if _, ok := r.next(); !ok {
 			break
@@ -210,7 +211,7 @@ func (t *text) contains(raw []byte) bool {
 }
 
 func (t *text) containsASCII(raw []byte) bool {
-	if len(t.ascii) != len(t.runes) {
+	if len(t.ascii) != t.runes {
 		return false
 	}
 	for i := 0; i+len(t.ascii) <= len(raw); i++ {

@@ -18,7 +18,7 @@ func FuzzQuery(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		p, err := parseQuery(raw)
+		p, err := parseQuery(raw, nil)
 		standard, fault := url.ParseQuery(raw)
 		if err != nil {
 			checkFault(t, err)
@@ -142,7 +142,7 @@ func FuzzRoute(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		rt, segments, found := h.find(path)
+		rt, segments, found := h.find(new(exchange), path)
 		if !found {
 			return
 		}

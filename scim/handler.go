@@ -28,7 +28,7 @@ func (h *Handler) serve(x *exchange) *scimError {
 		h.token(x)
 		return nil
 	}
-	rt, segments, found := h.find(x.r.URL.EscapedPath())
+	rt, segments, found := h.find(x, x.r.URL.EscapedPath())
 	x.route = rt.name
 	if err := h.admit(x, rt.public); err != nil {
 		return err
@@ -142,7 +142,9 @@ type exchange struct {
 	why    error // the credentials were not good, where there is more to say
 	err    error // writing the answer failed
 
-	fields [4]string // behind values of the header
+	fields   [4]string // behind values of the header
+	segments [2]string // behind those of the path
+	given    [8]string // behind params.given
 }
 
 // field makes the i-th of the header's values without an allocation.
@@ -214,12 +216,12 @@ func (x *exchange) fail(e *scimError) {
 // find gives the route for a path and the decoded segments after its endpoint
 // name. Empty segments count for nothing, so slashes may be doubled or trail;
 // endpoint names may be in any case.
-func (h *Handler) find(escaped string) (route, []string, bool) {
+func (h *Handler) find(x *exchange, escaped string) (route, []string, bool) {
 	rest, ok := h.below(escaped)
 	if !ok {
 		return route{name: "?"}, nil, false
 	}
-	segments, ok := decode(rest)
+	segments, ok := decode(x.segments[:0], rest)
 	if !ok {
 		return route{name: "?"}, nil, false
 	}

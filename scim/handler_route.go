@@ -61,9 +61,9 @@ func (h *Handler) table() map[string]route {
 }
 
 // decode splits a path that begins with a slash, or is empty, into its decoded
-// segments.
-func decode(path string) (segments []string, ok bool) {
-	segments = make([]string, 0, 2)
+// segments, which it appends to dst.
+func decode(dst []string, path string) (segments []string, ok bool) {
+	segments = dst
 	for raw := range strings.SplitSeq(path, "/") {
 		if raw == "" {
 			continue

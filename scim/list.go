@@ -37,7 +37,7 @@ type plan struct {
 // list answers a query by GET (RFC 7644 §3.4.2).
 func (h *Handler) list(name string, types []directory.Type) answer {
 	return func(x *exchange, _ []string) (err *scimError) {
-		if x.params, err = parseQuery(x.r.URL.RawQuery); err != nil {
+		if x.params, err = parseQuery(x.r.URL.RawQuery, x.given[:0]); err != nil {
 			return err
 		}
 		return h.query(x, name, types)
@@ -83,7 +83,7 @@ func (h *Handler) query(x *exchange, name string, types []directory.Type) *scimE
 	}
 	if x.r.Method != http.MethodPost {
 		header := x.w.Header()
-		header["Last-Modified"] = x.field(0, httpTime(p.view.LastModified()))
+		header["Last-Modified"] = x.field(0, h.httpTime(p.view.LastModified()))
 		if !x.params.hasCursor {
 			header["Etag"] = x.field(1, p.tag(pl))
 		}
@@ -182,7 +182,10 @@ func (pl plan) run(ctx context.Context, v *directory.View) (result, *scimError) 
 // find looks for the plan's resources: type by type, or sorted together.
 func (pl plan) find(ctx context.Context, v *directory.View) (result, error) {
 	var subsets [directory.NumTypes][]uint32
-	until := time.Now().Add(queryTime)
+	var until time.Time
+	if pl.filter != nil {
+		until = time.Now().Add(queryTime)
+	}
 	for _, t := range pl.types {
 		var err error
 		if subsets[t], err = pl.matching(ctx, v, t, until); err != nil {
@@ -213,7 +216,7 @@ func (pl plan) matching(ctx context.Context, v *directory.View, t directory.Type
 	if pl.filter == nil {
 		return nil, nil
 	}
-	places, err := pl.filter.scan(ctx, v, t, max(time.Until(until), 1))
+	places, err := pl.filter.scan(ctx, v, t, until)
 	if places == nil {
 		places = []uint32{} // nil would mean all
 	}
@@ -237,7 +240,7 @@ func queryFault(err error) *scimError {
 // indexPage finds the page for startIndex and count (RFC 7644 §3.4.2.4), in the
 // view of the walk that the request belongs to.
 func (h *Handler) indexPage(x *exchange, pl plan) (page, *scimError) {
-	now := time.Now()
+	now := x.started
 	st := pl.step(x, x.params.startIndex, h.pageSize(&x.params))
 	// HEAD looks without reading, and so does a count of 0.
 	reads := x.r.Method != http.MethodHead && st.size > 0
@@ -374,7 +377,7 @@ func (h *Handler) locate(x *exchange, pl plan, now time.Time) (at cursor, seen, 
 // get answers a GET of one resource (RFC 7644 §3.4.1).
 func (h *Handler) get(t directory.Type) answer {
 	return func(x *exchange, segments []string) (err *scimError) {
-		if x.params, err = parseQuery(x.r.URL.RawQuery); err != nil {
+		if x.params, err = parseQuery(x.r.URL.RawQuery, x.given[:0]); err != nil {
 			return err
 		}
 		proj, err := h.project([]directory.Type{t}, &x.params)
@@ -393,7 +396,7 @@ func (h *Handler) get(t directory.Type) answer {
 		h.show(x.client, v)
 		header := x.w.Header()
 		header["Etag"] = x.field(1, r.Version())
-		header["Last-Modified"] = x.field(0, httpTime(r.LastModified()))
+		header["Last-Modified"] = x.field(0, h.httpTime(r.LastModified()))
 		header["Content-Location"] = x.field(3, h.location(r))
 		header["Location"] = header["Content-Location"] // as RFC 7644 §3.4.1 shows it
 		if x.notModified() {

@@ -56,9 +56,9 @@ var canonical = map[string]string{
 	"cursor":             "cursor",
 }
 
-// parseQuery reads a raw query string.
-func parseQuery(raw string) (params, *scimError) {
-	p := params{startIndex: 1, given: make([]string, 0, len(canonical))}
+// parseQuery reads a raw query string. given is where the names may go.
+func parseQuery(raw string, given []string) (params, *scimError) {
+	p := params{startIndex: 1, given: given}
 	err := pairs(raw, func(name, value string) *scimError {
 		if name == "" {
 			p.other = true

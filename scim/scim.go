@@ -18,6 +18,7 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/elimity-com/scim/schema"
 	"go.opentelemetry.io/otel/trace"
@@ -157,6 +158,7 @@ type Handler struct {
 	cursors  *sealer
 	docs     *discovery
 	sessions *Sessions
+	stamp    atomic.Pointer[stamp] // the last one made
 }
 
 // New makes a Handler, or says what is wrong with the config.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"scimbridge/scim/directory"
@@ -128,7 +129,7 @@ func (o *order) appendRows(ctx context.Context, rows *sortRows, v *directory.Vie
 			rows.add(t, s.held.Position(), o.attrs[t], o.value(s, t))
 		}
 	}
-	return inStrides(ctx, n, 0, func(i, j int) {
+	return inStrides(ctx, n, time.Time{}, func(i, j int) {
 		if subset == nil {
 			add(i, j)
 			return

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -235,8 +236,6 @@ func (w *walk) kinship(st step) (n int) {
 // open starts a walk with its first page, where more pages follow. It says
 // whether there is anything to keep over a restart.
 func (s *session) open(st step, p pin, now time.Time) bool {
-	w := newWalk(st, p.view.ID(), p.result.total(), now)
-	w.pin = p
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
@@ -246,16 +245,23 @@ func (s *session) open(st step, p pin, now time.Time) bool {
 				s.remember(o)
 				return true
 			}
-			return o.lost && o.query == w.query
+			return o.lost && o.query == st.query
 		})
 	}
+	total := p.result.total()
+	if st.start == 1 && total <= st.size && !st.whole && !st.delta {
+		return false // a look-up: nothing goes on from here, and it is no import
+	}
+	w := newWalk(st, p.view.ID(), total, now)
+	w.pin = p
 	return s.begin(w, st, now)
 }
 
 // newWalk makes a walk before its first page.
 func newWalk(st step, view string, total int, now time.Time) *walk {
-	return &walk{query: st.query, asked: st.asked, first: st.start, next: st.start, status: WalkStatus{
-		Endpoint: st.name, Filtered: !st.whole, Delta: st.delta, Agent: st.agent,
+	agent := strings.Clone(st.agent) // the rest of the request's header is not kept
+	return &walk{query: st.query, asked: st.asked, first: st.start, next: st.start, agent: agent, status: WalkStatus{
+		Endpoint: st.name, Filtered: !st.whole, Delta: st.delta, Agent: agent,
 		View: view, Started: now, Total: total,
 	}}
 }
@@ -339,7 +345,10 @@ func (s *session) tell(w WalkStatus) {
 func (w *walk) take(st step, now time.Time) {
 	fresh := w.next == st.start
 	w.next = st.start + max(0, min(st.size, w.status.Total-st.start+1))
-	w.latest, w.size, w.peer, w.agent = st.start, st.size, st.peer, st.agent
+	w.latest, w.size, w.peer = st.start, st.size, st.peer
+	if w.agent != st.agent {
+		w.agent = strings.Clone(st.agent)
+	}
 	w.status.LastRequest = now
 	w.status.Resources = w.next - w.first
 	w.status.Done = w.next > w.status.Total

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -145,7 +146,10 @@ func (s *Sessions) count(x *exchange) {
 	if x.status >= http.StatusBadRequest {
 		c.failures++
 	}
-	c.last, c.agent = now, agent(x.r)
+	c.last = now
+	if name := agent(x.r); c.agent != name {
+		c.agent = strings.Clone(name)
+	}
 	ended := c.ended
 	c.ended = nil
 	c.mu.Unlock()

@@ -72,7 +72,10 @@ func (v *View) Sources(yield func(string) bool) {
 // ID names the view's snapshots, source by source with their generations, so
 // that the same view can be had again later ([Library.ByID]). Two views with
 // one ID hold the same resources with the same bytes.
-func (v *View) ID() string { return string(v.AppendID(nil)) }
+func (v *View) ID() string {
+	var room [64]byte
+	return string(v.AppendID(room[:0]))
+}
 
 // AppendID appends the view's ID to dst.
 func (v *View) AppendID(dst []byte) []byte {

@@ -54,9 +54,10 @@ func newEndpoint(gen func() *generation) *endpoint {
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	gen := e.gen()
-	from := caller(r, gen.cfg.SCIM.TrustedProxies)
-	if from != remote(r.RemoteAddr) {
-		r.RemoteAddr = netip.AddrPortFrom(from, port(r.RemoteAddr)).String()
+	if trusted := gen.cfg.SCIM.TrustedProxies; len(trusted) > 0 {
+		if from := caller(r, trusted); from != remote(r.RemoteAddr) {
+			r.RemoteAddr = netip.AddrPortFrom(from, port(r.RemoteAddr)).String()
+		}
 	}
 	if e.draining.Load() && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close") // on HTTP/2 the server says so itself
@@ -79,7 +80,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if seen.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
 		// The answer is small and still in our buffer: it leaves when we return.
-		e.guess.wrong(r.Context(), from)
+		e.guess.wrong(r.Context(), remote(r.RemoteAddr))
 	}
 }
 
