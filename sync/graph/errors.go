@@ -95,6 +95,8 @@ func (e *Error) explain() string {
 		return "the page link grew too old; the round has to begin again"
 	case e.has("Authorization_IdentityNotFound"):
 		return "the application is not known in this tenant: consent was never given, or was withdrawn; open the consent link"
+	case e.Status == http.StatusForbidden && e.Code == "":
+		return "not Graph's own form of an error, so that a proxy or firewall may have given it; if it was Graph, " + e.explainForbidden()
 	case e.Status == http.StatusForbidden:
 		return e.explainForbidden()
 	case e.Status == http.StatusUnauthorized && e.claims:

@@ -65,7 +65,7 @@ func TestRefusalsMeanWhatTheDocumentationSays(t *testing.T) {
 		{"an unsupported query", refusal(400, "Request_UnsupportedQuery"), atStart, nil, ""},
 		{"not supported by delta", refusal(501, "NotImplemented"), atStart, nil, "may not be tracked"},
 		{"403", refusal(403, "Authorization_RequestDenied"), atStart, graph.ErrPermission, "User.Read.All is missing"},
-		{"403 without a body", answer{status: 403}, atPage, graph.ErrPermission, "User.Read.All"},
+		{"403 without a body", answer{status: 403}, atPage, graph.ErrPermission, "a proxy or firewall may have given it; if it was Graph, the application permission User.Read.All"},
 		{"403 without service principal", refusal(403, "Authorization_IdentityNotFound"), atStart, graph.ErrPermission, "consent was never given"},
 		{"401 without service principal", refusal(401, "Authorization_IdentityNotFound"), atStart, graph.ErrPermission, "open the consent link"},
 		{"401 again and again", refusal(401, "InvalidAuthenticationToken"), atPage, graph.ErrCredentials, "does not accept a token just issued"},
