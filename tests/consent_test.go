@@ -367,6 +367,19 @@ func TestConsentCommandIsDeclined(t *testing.T) {
 	}
 }
 
+// Ctrl-C ends the waiting, with words and not with what Go calls it.
+func TestConsentCommandIsInterrupted(t *testing.T) {
+	w := newConsentWorld(t, smallCompany(86), nil)
+	c := w.consent()
+	c.until(`Waiting for the answer`)
+	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := c.end(); code != 1 || !strings.Contains(c.said, "No longer waiting; nothing was changed") || strings.Contains(c.said, "context canceled") {
+		t.Errorf("it ends with %d:\n%s", code, c.said)
+	}
+}
+
 // A hand-off: the administrator's browser cannot reach us, the address comes back
 // by mail, wrapped and quoted, and is pasted later.
 func TestConsentHandedOff(t *testing.T) {

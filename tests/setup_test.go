@@ -477,6 +477,19 @@ func readFile(t *testing.T, path string) []byte {
 
 // Consent that comes while somebody waits at the test; a set-up that is stopped
 // there, finds the consent when it goes on, and is begun anew.
+// Whoever leaves at the first question leaves nothing behind, and is told so.
+func TestSetupLeftAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	d := talk(t, nil, "setup", "--config", filepath.Join(dir, "config.yaml"))
+	d.expect("Name [m365]")
+	d.typeText("\x03")
+	d.expect("Stopped. Nothing was answered, and nothing was written.")
+	d.wait()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
 func TestSetupWaitsForConsent(t *testing.T) {
 	tenant := startNewTenant(t, graphtest.App{Secret: setupSecret, Permissions: usersAndGroups})
 	dir := filepath.Join(t.TempDir(), "etc")

@@ -207,7 +207,8 @@ func (s *consentSession) wait(ctx context.Context, since, until time.Time, patie
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return errors.New("no answer came before the link expired; run the command again")
 			}
-			return ctx.Err()
+			s.say("\nNo longer waiting; nothing was changed. Run the command again to go on.")
+			return silentError(exitFailed)
 		case line, ok := <-s.paste:
 			s.pasted(ctx, line, ok)
 		case <-tick.C:

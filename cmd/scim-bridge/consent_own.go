@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -141,13 +142,15 @@ func (d *ownDesk) AdminURL() string { return "" }
 // in the state directory.
 func openDesk(ctx context.Context, cfg *config.Config, source string, diag io.Writer) (*ownDesk, error) {
 	index := -1
+	var names []string
 	for i, s := range cfg.Sources {
+		names = append(names, s.Name)
 		if s.Name == source {
 			index = i
 		}
 	}
 	if index < 0 {
-		return nil, usageError{errors.New("there is no source " + source)}
+		return nil, usageError{errors.New("there is no source " + source + "; there are: " + strings.Join(names, ", "))}
 	}
 	st := ownState{dir: string(cfg.State.Directory)}
 	tenant, err := st.tenant(ctx, source)

@@ -60,6 +60,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "scim-bridge: %v\n", err)
 		return exitUsage
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted; what was under way is not finished")
+	}
 	fmt.Fprintf(stderr, "scim-bridge: %v\n", err)
 	return exitFailed
 }

@@ -35,7 +35,12 @@ func ParseAnswer(text string) (url.Values, error) {
 		if err != nil {
 			return nil, malformed
 		}
-		if state := query["state"]; len(state) == 1 && len(state[0]) >= stateLength {
+		state := query["state"]
+		if len(state) == 1 && len(state[0]) < stateLength && (query.Has("admin_consent") || query.Has("error")) {
+			return nil, refuse(Malformed, "", "a part of the address is missing: its state has been cut short",
+				"copy the address once more from the browser's address bar, to its very end")
+		}
+		if len(state) == 1 && len(state[0]) >= stateLength {
 			// What follows is the mail's.
 			query.Set("state", state[0][:stateLength])
 			if tenant := query.Get("tenant"); len(tenant) > guidLength {

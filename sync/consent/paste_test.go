@@ -48,6 +48,14 @@ func TestPastedAnswers(t *testing.T) {
 	}
 }
 
+// An address that was not copied to its end is told from one that is another.
+func TestPastedAnswerCutShort(t *testing.T) {
+	whole := "http://localhost:8881/consent/callback?admin_consent=True&tenant=" + pastedTenant + "&state=" + pastedState
+	if _, err := consent.ParseAnswer(whole[:len(whole)-3]); reason(err) != consent.Malformed || !strings.Contains(err.Error(), "cut short") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Whatever is pasted, what comes out has one state of the right length, or is
 // refused.
 func FuzzParseAnswer(f *testing.F) {

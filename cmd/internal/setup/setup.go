@@ -211,6 +211,10 @@ func (s *setup) ended(ctx context.Context, err error) error {
 	if s.ConfigFile != config.DefaultPath {
 		again += " --config " + s.ConfigFile
 	}
+	if _, err := os.Stat(draftFile(s.file)); err != nil {
+		s.say("\nStopped. Nothing was answered, and nothing was written.")
+		return ErrStopped
+	}
 	s.say("\nStopped. The configuration was not written. The answers are in\n  %s", draftFile(s.file))
 	if len(s.draft.Made) > 0 {
 		s.say("and beside it, mode 0600, are\n  %s", strings.Join(s.draft.Made, "\n  "))
