@@ -24,6 +24,7 @@ type decoder struct {
 	scanner
 	page Page
 	next string // @odata.nextLink
+	list bool   // of a list, which ends without a link, and has managers whole
 
 	names   map[string]string // well-known names, to spare an allocation each
 	values  slab[byte]
@@ -50,11 +51,33 @@ type decoder struct {
 // page's own members (value and the two links) a second one is an error: either
 // might be the one that was meant.
 func decodePage(body []byte, names map[string]string) (*Page, string, error) {
+	return decode(body, names, false)
+}
+
+// decodeList is decodePage for a list that is no delta query: its last page has
+// no link at all.
+//
+// A list has all properties that are asked for, those without a value as null or
+// []; they are left out, as a delta query does that reads in full.
+func decodeList(body []byte, names map[string]string) (*Page, string, error) {
+	page, next, err := decode(body, names, true)
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range page.Changes {
+		c := &page.Changes[i]
+		c.Properties = slices.DeleteFunc(c.Properties, func(p Property) bool { return string(p.Value) == "null" || string(p.Value) == "[]" })
+	}
+	return page, next, nil
+}
+
+func decode(body []byte, names map[string]string, list bool) (*Page, string, error) {
 	if !utf8.Valid(body) {
 		body = bytes.ToValidUTF8(body, []byte("\uFFFD")) // as encoding/json does
 	}
 	d := &decoder{
 		scanner: scanner{data: body},
+		list:    list,
 		names:   names,
 		values:  slab[byte]{chunk: 16 << 10},
 		ids:     texts{chunk: 4 << 10},
@@ -123,6 +146,10 @@ func (d *decoder) complete(seen map[string]bool) error {
 	switch {
 	case !seen["value"]:
 		return errors.New("there is no value")
+	case d.list && d.page.DeltaLink != "":
+		return errors.New("there is a deltaLink in a list")
+	case d.list:
+		return nil
 	case d.next != "" && d.page.DeltaLink != "":
 		return errors.New("there are both a nextLink and a deltaLink")
 	case d.next == "" && d.page.DeltaLink == "":
@@ -228,6 +255,11 @@ func (d *decoder) member(c *Change, name []byte) (reason string, err error) {
 		reason, err = d.related("members@delta", d.addMember)
 	case "manager@delta":
 		reason, err = d.manager()
+	case "manager":
+		if d.list {
+			return d.managerObject()
+		}
+		err = d.property("manager")
 	default:
 		if bytes.IndexByte(name, '@') >= 0 {
 			return "", d.skip(0)

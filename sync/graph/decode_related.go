@@ -160,6 +160,30 @@ func (d *decoder) manager() (reason string, err error) {
 	if entries == 0 {
 		return reason, err
 	}
+	d.setManager(current)
+	return reason, err
+}
+
+// managerObject reads the manager that $expand brings: of the whole object, or
+// null, only the id.
+func (d *decoder) managerObject() (reason string, err error) {
+	if d.peek() == 'n' {
+		d.setManager("")
+		return "", d.skip(0)
+	}
+	m, fault, err := d.reference()
+	if err != nil {
+		return "", err
+	}
+	if fault != "" {
+		return "its manager is broken: " + fault, nil
+	}
+	d.setManager(m.ID)
+	return "", nil
+}
+
+// setManager makes a property of a manager's id, null where there is none.
+func (d *decoder) setManager(current string) {
 	value := append(d.scratch[:0], "null"...)
 	if current != "" {
 		value = append(value[:0], `{"id":`...)
@@ -168,7 +192,6 @@ func (d *decoder) manager() (reason string, err error) {
 	}
 	d.scratch = value
 	d.scratchProps = append(d.scratchProps, Property{"manager", d.values.clone(value)})
-	return reason, err
 }
 
 // appendQuoted appends s as a JSON string.

@@ -50,7 +50,7 @@ type Sample struct {
 // FirstPage reads one page of a collection, with the properties of Config.Select,
 // not by delta: it proves that each of them may be read.
 func (c *Client) FirstPage(ctx context.Context, kind Kind) (Sample, error) {
-	names := append([]string{"id"}, slices.DeleteFunc(slices.Clone(c.cfg.Select[kind]), func(name string) bool { return name == "id" || name == kind.relation() })...)
+	names := c.selected(kind)
 	if kind == Groups && !slices.Contains(names, "visibility") {
 		names = append(names, "visibility")
 	}

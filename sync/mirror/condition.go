@@ -48,6 +48,9 @@ func (e *expression) Holds(properties []byte) (bool, error) {
 
 func (e *expression) Properties() []string { return e.program.Properties() }
 
+// Terms are what of it Graph can be told.
+func (e *expression) Terms() []expr.Term { return e.program.Terms() }
+
 func (e *expression) String() string { return e.program.String() }
 
 // inputs stand for what else than the object decides a condition: the day, and

@@ -135,7 +135,7 @@ func (m *Mirror) why(ctx context.Context, c directory.ResourceChange) (string, e
 		return "the tenant, read anew, does not have it", nil
 	case obj.Removed != nil && obj.Removed.Reason == vanished:
 		return "missing from a full read of the tenant", nil
-	case obj.Removed != nil:
+	case obj.Removed != nil && !isOutside(&obj):
 		return "removed in the tenant", nil
 	}
 	return m.whyOut(ctx, obj)

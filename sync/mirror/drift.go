@@ -54,6 +54,9 @@ func (r *round) changedBy(ctx context.Context, k graph.Kind) (map[string]bool, e
 		if err != nil {
 			return nil, err
 		}
+		if isOutside(&obj) {
+			continue
+		}
 		if was, known := r.before[obj.ID]; !known || obj.Removed != nil || was != string(obj.Properties) {
 			changed[obj.ID] = true
 		}

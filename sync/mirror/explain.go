@@ -229,7 +229,7 @@ func (m *Mirror) explain(d *decider, obj *store.Object) (Explanation, error) {
 		return e, err
 	}
 	e.Rule = first(e.Rules).Rule
-	if obj.Removed != nil {
+	if obj.Removed != nil && !isOutside(obj) {
 		e.Removed = obj.Removed.At
 	}
 	current := m.cfg.Picture.Current()
@@ -376,7 +376,7 @@ func (m *Mirror) showServed(e *Explanation, current *directory.Snapshot, res dir
 // sentence says what decided.
 func (m *Mirror) sentence(e *Explanation, obj *store.Object) string {
 	out := first(e.Rules)
-	removed := obj.Removed != nil
+	removed := obj.Removed != nil && !isOutside(obj)
 	kept := ""
 	if e.State == StateInactive && (removed || !out.In) {
 		kept = "; it is served as inactive until " + e.since.Add(m.cfg.Scope.KeepRemoved).Format(time.DateTime) + " UTC"

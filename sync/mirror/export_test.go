@@ -18,3 +18,18 @@ func (m *Mirror) MayPublish() bool {
 	m.publishing.Unlock()
 	return true
 }
+
+// Filters gives the filters of a scope; those that are advanced begin with a plus.
+func Filters(s *Scope) (all []string) {
+	f := s.filter()
+	if f == nil {
+		return nil
+	}
+	for _, list := range f.lists() {
+		if list.Advanced {
+			list.Text = "+" + list.Text
+		}
+		all = append(all, list.Text)
+	}
+	return all
+}

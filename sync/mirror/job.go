@@ -120,7 +120,7 @@ func (r *renderer) kept(obj *store.Object, before directory.Resource, known bool
 		return true
 	}
 	// Where there is no picture any more the removed were in it, by all we know.
-	return r.current == nil && obj.Removed != nil && (!r.expires || r.now.Before(obj.Removed.At.Add(keep)))
+	return r.current == nil && obj.Removed != nil && !isOutside(obj) && (!r.expires || r.now.Before(obj.Removed.At.Add(keep)))
 }
 
 // mapJob maps an object that is served. A manager is named where he is served now,

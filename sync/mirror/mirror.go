@@ -98,6 +98,8 @@ type Mirror struct {
 	pulled atomic.Bool
 	// aside is the last reading aside; nil: none since the start.
 	aside atomic.Pointer[asideState]
+	// filter is what of the scope Graph is told; nil: nothing.
+	filter *filter
 	// asideNames are the properties that are read aside. Every user of a full
 	// read asks for them, and the mapping does not change.
 	asideNames func() []string
@@ -118,7 +120,7 @@ type Mirror struct {
 
 // New makes a mirror. Nothing is read before Run or Refresh.
 func New(cfg Config) *Mirror {
-	m := &Mirror{cfg: cfg, log: cfg.Log, wake: make(chan struct{}, 1)}
+	m := &Mirror{cfg: cfg, log: cfg.Log, wake: make(chan struct{}, 1), filter: cfg.Scope.filter()}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}

@@ -38,6 +38,9 @@ type plan struct {
 	// compare are the collections whose cursor is good and which are read in
 	// full nevertheless, to see whether the deltas told everything.
 	compare map[graph.Kind]bool
+	// base is the cursor from which users are read once they were listed by a
+	// filter; "": there is none yet.
+	base string
 }
 
 // maxTries bounds how often a round is begun again because Graph let a page
@@ -53,7 +56,7 @@ func (m *Mirror) pull(ctx context.Context, opts Options, report *Report) error {
 		return fmt.Errorf("reading the state: %w", err)
 	}
 	p := m.plan(state, opts)
-	compare := p.compare
+	compare, cursor := p.compare, state.Cursors[store.User].Link
 	p.compare = nil
 	if err := m.pullPlan(ctx, state, &p, report); err != nil {
 		return err
@@ -61,7 +64,12 @@ func (m *Mirror) pull(ctx context.Context, opts Options, report *Report) error {
 	if state, err = m.cfg.Store.Source(ctx, m.cfg.Name); err != nil {
 		return fmt.Errorf("reading the state: %w", err)
 	}
-	second := plan{kinds: p.kinds, full: make(map[graph.Kind]bool), compare: make(map[graph.Kind]bool)}
+	compareFrom := state.Cursors[store.User].Link
+	if !p.full[graph.Users] {
+		// From where this round began: what lists show late is told again.
+		compareFrom = cursor
+	}
+	second := plan{base: compareFrom, kinds: p.kinds, full: make(map[graph.Kind]bool), compare: make(map[graph.Kind]bool)}
 	for _, k := range p.kinds {
 		switch {
 		case m.returned(state, k):
@@ -89,10 +97,16 @@ func (m *Mirror) plan(state store.Source, opts Options) plan {
 		switch {
 		case cursor.Link == "" || !m.answers(question, k):
 			p.full[k] = true
+			if k == graph.Users && m.selects(question, k) {
+				p.base = cursor.Link
+			}
 		case question != m.question(k) && (opts.Full || due):
 			// What is no longer asked for is missing from the one and not from
 			// the other: that is no drift.
 			p.full[k] = true
+			if k == graph.Users {
+				p.base = cursor.Link
+			}
 		case opts.Full || due || repair || m.doubtful(state, k):
 			p.compare[k] = true
 		}
@@ -113,7 +127,11 @@ func (m *Mirror) doubtful(state store.Source, k graph.Kind) bool {
 // question stands for what a cursor was asked with: a cursor of another
 // question would go on answering that one.
 func (m *Mirror) question(k graph.Kind) string {
-	return m.cfg.Tenant + " " + k.String() + " " + strings.Join(Select(m.cfg.Mapper, &m.cfg.Scope)[k], ",")
+	question := m.cfg.Tenant + " " + k.String() + " " + strings.Join(Select(m.cfg.Mapper, &m.cfg.Scope)[k], ",")
+	if k == graph.Users && m.filter != nil {
+		question += onlyMark + m.filter.sum()
+	}
+	return question
 }
 
 // TenantOf gives the tenant that a source was last read from, as its configuration
@@ -123,10 +141,21 @@ func TenantOf(state store.Source) (tenant string, read bool) {
 	return tenant, read
 }
 
+// onlyMark stands before the sum of the filter by which users were read. What is
+// stored then is not everybody.
+const onlyMark = " only "
+
 // answers says whether a cursor of some question gives all that is asked now:
 // one that gives more does, so that a scope which needs less is no reason to
 // read anything.
 func (m *Mirror) answers(question string, k graph.Kind) bool {
+	_, only, _ := strings.Cut(question, onlyMark)
+	return (k != graph.Users || only == m.filter.sum()) && m.selects(question, k)
+}
+
+// selects says whether it gives all properties that are asked for now.
+func (m *Mirror) selects(question string, k graph.Kind) bool {
+	question, _, _ = strings.Cut(question, onlyMark)
 	list, ok := strings.CutPrefix(question, m.cfg.Tenant+" "+k.String()+" ")
 	given := strings.Split(list, ",")
 	return ok && !slices.ContainsFunc(Select(m.cfg.Mapper, &m.cfg.Scope)[k], func(name string) bool { return !slices.Contains(given, name) })
@@ -185,6 +214,9 @@ func (m *Mirror) pullPlan(ctx context.Context, state store.Source, p *plan, repo
 		case errors.As(err, &expired):
 			m.log.Warn("cursor is no longer valid; reading in full", "collection", expired.kind, "err", err)
 			p.full[expired.kind] = true
+			if expired.kind == graph.Users {
+				p.base = ""
+			}
 		case errors.Is(err, graph.ErrRestartRound):
 			m.log.Warn("page link expired; beginning the round again", "err", err)
 		default:
@@ -199,6 +231,8 @@ func (m *Mirror) pullPlan(ctx context.Context, state store.Source, p *plan, repo
 type kindPage struct {
 	kind graph.Kind
 	page *graph.Page
+	// listed: it is of a list, and not of a delta query.
+	listed bool
 }
 
 // pullOnce reads the collections side by side into one transaction.
@@ -208,7 +242,7 @@ func (m *Mirror) pullOnce(ctx context.Context, state store.Source, p plan, repor
 		return nil, fmt.Errorf("beginning a round: %w", err)
 	}
 	defer tx.Rollback() // does nothing after Commit
-	r := newRound(m, tx, state, plan{p.kinds, maps.Clone(p.full), p.compare}, report)
+	r := newRound(m, tx, state, plan{p.kinds, maps.Clone(p.full), p.compare, p.base}, report)
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
@@ -254,6 +288,10 @@ func (m *Mirror) readAll(ctx context.Context, r *round) error {
 		if r.plan.full[k] {
 			cursor = ""
 		}
+		if r.byFilter(k) {
+			readers.Go(func() error { return m.readFiltered(readCtx, r.plan.base, pages) })
+			continue
+		}
 		readers.Go(func() error { return m.read(readCtx, k, cursor, pages) })
 	}
 	done := make(chan error, 1)
@@ -266,7 +304,7 @@ func (m *Mirror) readAll(ctx context.Context, r *round) error {
 		if applyErr != nil {
 			continue // the readers are about to stop
 		}
-		if applyErr = r.apply(kp); applyErr != nil {
+		if applyErr = r.apply(ctx, kp); applyErr != nil {
 			stop()
 		}
 	}
@@ -284,7 +322,7 @@ func (m *Mirror) readAll(ctx context.Context, r *round) error {
 func (m *Mirror) read(ctx context.Context, k graph.Kind, cursor string, pages chan<- kindPage) error {
 	return m.eachPage(ctx, k, cursor, func(page *graph.Page) error {
 		select {
-		case pages <- kindPage{k, page}:
+		case pages <- kindPage{kind: k, page: page}:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()

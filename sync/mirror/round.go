@@ -32,7 +32,14 @@ type round struct {
 	// comes twice, first in an older form, is in the end what it was.
 	before map[string]string
 	links  map[graph.Kind]string
-	aside  *asideState // of a reading aside; nil: there was none
+	// Of users who are read by filter: anew are those of whom the next put has
+	// everything, so that it replaces what is stored; doubted are those in a list
+	// who are known to be removed. merging: a page of a delta is applied, which
+	// replaces nothing.
+	anew    map[string]bool
+	doubted []string
+	merging bool
+	aside   *asideState // of a reading aside; nil: there was none
 }
 
 func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report) *round {
@@ -41,7 +48,7 @@ func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report
 	report.FullGroups = report.FullGroups || p.full[graph.Groups]
 	return &round{
 		m: m, tx: tx, state: state, plan: p, report: report, now: time.Now(),
-		broken: make(map[graph.Kind]bool), returned: make(map[graph.Kind]bool), before: make(map[string]string), blind: make(map[graph.Kind]bool), links: make(map[graph.Kind]string),
+		anew: make(map[string]bool), broken: make(map[graph.Kind]bool), returned: make(map[graph.Kind]bool), before: make(map[string]string), blind: make(map[graph.Kind]bool), links: make(map[graph.Kind]string),
 	}
 }
 
@@ -58,7 +65,19 @@ func (r *round) begin() error {
 }
 
 // apply merges a page.
-func (r *round) apply(kp kindPage) error {
+func (r *round) apply(ctx context.Context, kp kindPage) error {
+	if kp.kind == graph.Users && r.m.filter != nil {
+		var err error
+		if kp.listed {
+			kp.page, err = r.listed(kp.page)
+		} else {
+			kp.page, err = r.narrow(ctx, kp.page)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.merging = r.byFilter(kp.kind) && !kp.listed
 	for i := range kp.page.Changes {
 		if err := r.change(kp.kind, &kp.page.Changes[i]); err != nil {
 			return fmt.Errorf("storing a page of %s: %w", kp.kind, err)
@@ -106,22 +125,30 @@ func (r *round) put(k graph.Kind, c *graph.Change) error {
 		return err
 	}
 	properties := old.Properties
-	if r.plan.full[k] {
+	whole := k == graph.Users && r.anew[c.ID]
+	if r.plan.full[k] && !(r.merging && k == graph.Users) && !whole {
 		seen, err := r.tx.Seen(kind, c.ID)
 		if err != nil {
 			return err
 		}
-		if !seen {
-			properties = nil
-			if k == graph.Users {
-				properties = r.keepAside(old.Properties)
-			}
+		whole = !seen
+	}
+	if whole {
+		delete(r.anew, c.ID)
+		properties = nil
+		if k == graph.Users {
+			properties = r.keepAside(old.Properties)
 		}
 	}
 	if known && old.Removed != nil && k == graph.Groups && !r.plan.full[k] {
 		r.returned[k] = true
 	}
 	incoming := c.Properties
+	if whole && r.m.filter != nil && known {
+		if incoming, err = r.withManager(&old, incoming); err != nil {
+			return err
+		}
+	}
 	if known && old.Removed != nil && !slices.ContainsFunc(incoming, isManager) {
 		// A restored user comes whole. What was cleared meanwhile is null; but a
 		// manager who was taken away, being a relationship, is just not there.
@@ -216,6 +243,12 @@ func (r *round) confirm(ctx context.Context) error {
 		if !r.plan.full[k] || r.blind[k] {
 			continue
 		}
+		if r.byFilter(k) {
+			if err := r.confirmFiltered(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		before, edges, err := r.tx.Unseen(storeKind(k))
 		if err != nil {
 			return fmt.Errorf("looking what is missing from a full read of %s: %w", k, err)
@@ -223,7 +256,7 @@ func (r *round) confirm(ctx context.Context) error {
 		if before+edges == 0 {
 			continue
 		}
-		if err := r.m.eachPage(ctx, k, "", func(page *graph.Page) error { return r.applyMissing(kindPage{k, page}) }); err != nil {
+		if err := r.m.eachPage(ctx, k, "", func(page *graph.Page) error { return r.applyMissing(kindPage{kind: k, page: page}) }); err != nil {
 			return fmt.Errorf("confirming a full read: %w", err)
 		}
 		after, edgesAfter, err := r.tx.Unseen(storeKind(k))
@@ -293,7 +326,7 @@ func (r *round) cursor(k graph.Kind) store.Cursor {
 	switch {
 	case r.returned[k] || since.Equal(returnedMark) && !r.plan.full[k]:
 		cursor.Fingerprint = mark(cursor.Fingerprint, returnedMark)
-	case r.broken[k]:
+	case r.broken[k], r.byFilter(k) && r.plan.base == "":
 		cursor.Fingerprint = mark(cursor.Fingerprint, r.now)
 	case !r.plan.full[k] && !since.IsZero():
 		cursor.Fingerprint = mark(cursor.Fingerprint, since)

@@ -13,7 +13,7 @@ import (
 )
 
 // Scope says who is served. It is decided on the merged object, as it is
-// stored, and always here: Graph is never asked to leave anybody out.
+// stored, and always here, whatever Graph was asked to leave out.
 //
 // Ids and names are in lower case.
 type Scope struct {
@@ -34,6 +34,9 @@ type Scope struct {
 	Exclude []string
 	// Where has to be true of a user who is served; nil: it is.
 	Where Condition
+	// FilteredRead has a full read ask Graph for those users only of whom the rules
+	// don't know already that they are out, as far as its $filter can tell.
+	FilteredRead bool
 	// Assigned is the id of an application: only users and groups that are
 	// assigned to it, and direct members of such groups, are served. Empty: all.
 	Assigned string

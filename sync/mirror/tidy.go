@@ -43,7 +43,8 @@ func (m *Mirror) forget(ctx context.Context) error {
 			}
 			// A picture that does not know yet that a group went needs to find who
 			// was in it: they may have left the scope with it.
-			if m.pictured(obj.ID) || kind == store.Group && obj.Round > known {
+			// One whom the filter leaves out is in the tenant, with her groups.
+			if isOutside(&obj) || m.pictured(obj.ID) || kind == store.Group && obj.Round > known {
 				continue
 			}
 			old = append(old, obj.ID)

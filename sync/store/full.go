@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -132,6 +133,57 @@ func (r *round) Unseen(kind Kind) (objects, edges int, err error) {
 	}
 	edges, err = r.eachUnseenEdge(read.edges, func(ends, *stagedEdge) error { return nil })
 	return objects, edges, err
+}
+
+// UnseenIDs implements [Tx].
+func (r *round) UnseenIDs(kind Kind, visit func(id string) error) (err error) {
+	ids, err := r.unseenIDs(kind)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := visit(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *round) unseenIDs(kind Kind) (ids []string, err error) {
+	defer r.leave("listing what was not seen", &err)
+	if err := r.enter(); err != nil {
+		return nil, err
+	}
+	code, read, err := r.reading(kind)
+	if err != nil {
+		return nil, err
+	}
+	first := kindSpan(r.source, code).first
+	_, err = r.eachUnseen(code, read.objects, func(slot int64, _ *stagedObject) error {
+		id, err := r.idOf(slot - first)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// idOf gives the id of a number.
+func (r *round) idOf(n int64) (string, error) {
+	at, staged := slices.BinarySearchFunc(r.stage.ids, n, func(s stagedID, n int64) int { return cmp.Compare(s.n, n) })
+	if staged {
+		return r.stage.ids[at].id, nil
+	}
+	for _, schema := range r.schemas() {
+		var id any
+		found, err := r.one("SELECT id FROM "+schema+".ids WHERE ref = ?", []any{r.ref(n)}, &id)
+		if err != nil {
+			return "", err
+		}
+		if found {
+			return decodeID(id)
+		}
+	}
+	return "", fmt.Errorf("the id of object %d is missing", n)
 }
 
 // AbortFull implements [Tx].

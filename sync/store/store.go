@@ -311,6 +311,9 @@ type Tx interface {
 	// present ends, that the full read that is under way has not seen. EndFull
 	// would remove those objects now, and end at most those memberships.
 	Unseen(kind Kind) (objects, edges int, err error)
+	// UnseenIDs visits the ids of the objects that Unseen counts. visit may use
+	// the round, but what it puts or removes may be visited or not.
+	UnseenIDs(kind Kind, visit func(id string) error) error
 	// AbortFull ends the full read as if it had not been one: what was put and
 	// joined stays, and nothing is taken away.
 	AbortFull(kind Kind) error

@@ -144,6 +144,8 @@ func TestBadFilesAreRefusedWithPlaceAndMend(t *testing.T) {
 		"scope-member-of":           `@scope-member-of.yaml:9: sources[0].users.member_of[0]: "Engineering" is no object id; copy the Object ID from the group's overview`,
 		"scope-unknown":             `@scope-unknown.yaml:9: sources[0].scope: "some" is not known; write one of all, assigned`,
 		"scope-where-of-group":      `@scope-where-of-group.yaml:9:22: sources[0].groups.where: the expression is about a group, and speaks of a user; write group in place of user`,
+		"scope-read":                `@scope-read.yaml:9: sources[0].users.read: "some" is not known; write one of all, filtered`,
+		"scope-read-nothing":        `@scope-read-nothing.yaml:9: sources[0].users.read: Microsoft Graph can't tell by any of the rules whom to leave out; set users.guests, or begin users.where with a comparison such as user.department == "Sales" && …; or remove the key`,
 		"scope-where-text":          `@scope-where-text.yaml:9:20: sources[0].users.where: the condition is a text, and not true or false; compare it with something, or ask has(user.NAME)`,
 		"scope-where":               `@scope-where.yaml:9:25: sources[0].users.where: there is no property departmnt of user; did you mean department?`,
 		"scope-where-block": `@scope-where-block.yaml:11:14: sources[0].users.where: there is no property departmnt of user; did you mean department?

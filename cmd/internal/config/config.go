@@ -444,6 +444,12 @@ type Users struct {
 	// has to be true of a user who is served. Default: it is.
 	Where Expression `yaml:"where,omitempty"`
 
+	// Read is what a full read asks Microsoft for: all users, or filtered, those
+	// whom guests and the comparisons of where don't leave out (docs/scope.md
+	// tells which, and what it costs). The rules decide in the same way with
+	// either. Default all.
+	Read Read `yaml:"read"`
+
 	// KeepRemoved is how long a removed user stays as active=false, so that
 	// platforms deactivate the account properly. Default 720h; 0s removes at
 	// once.
@@ -545,7 +551,7 @@ func (s *Source) setDefaults() {
 		Interval:  5 * time.Minute,
 		FullEvery: 24 * time.Hour,
 		Scope:     ScopeAll,
-		Users:     Users{Guests: GuestsInclude, Disabled: true, KeepRemoved: 720 * time.Hour},
+		Users:     Users{Guests: GuestsInclude, Disabled: true, Read: ReadAll, KeepRemoved: 720 * time.Hour},
 		Groups:    Groups{Enabled: true, Nested: NestedMembers},
 		Safeguard: Safeguard{MaxRemoved: Limit{Percent: 10, Relative: true}, Floor: 5},
 	}

@@ -86,7 +86,7 @@ func TestDefaultsHoldWhereTheFileSaysNothing(t *testing.T) {
 		{"graph_url", s.GraphURL, "https://graph.microsoft.com"},
 		{"interval", s.Interval, 5 * time.Minute},
 		{"full_every", s.FullEvery, 24 * time.Hour},
-		{"users", s.Users, config.Users{Guests: config.GuestsInclude, Disabled: true, KeepRemoved: 720 * time.Hour}},
+		{"users", s.Users, config.Users{Guests: config.GuestsInclude, Disabled: true, Read: config.ReadAll, KeepRemoved: 720 * time.Hour}},
 		{"groups", s.Groups, config.Groups{Enabled: true, Nested: config.NestedMembers}},
 		{"safeguard", s.Safeguard, config.Safeguard{MaxRemoved: config.Limit{Percent: 10, Relative: true}, Floor: 5}},
 		{"log", cfg.Log, config.Log{Level: slog.LevelInfo, Format: config.FormatAuto}},

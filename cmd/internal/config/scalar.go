@@ -25,7 +25,7 @@ func (f *HashedFile) setPath(to Path) { f.Path = to }
 func isScalar(p any) bool {
 	switch p.(type) {
 	case *string, *bool, *int, *float64, *time.Duration, *slog.Level, *netip.Prefix,
-		*Listen, *Digest, *Cloud, *Nested, *NameRule, *Scope, *Guests, *GroupType, *Expression, *Preset, *ResourceName, *AttributeType, *LogFormat, *Limit, *Range, located:
+		*Listen, *Digest, *Cloud, *Nested, *NameRule, *Scope, *Guests, *Read, *GroupType, *Expression, *Preset, *ResourceName, *AttributeType, *LogFormat, *Limit, *Range, located:
 		return true
 	}
 	return false
@@ -83,6 +83,8 @@ func (l *loader) parseScalar(text string, p any) *problem {
 		return into(p, parseOneOf(ScopeAll, ScopeAssigned), text)
 	case *Guests:
 		return into(p, parseGuests, text)
+	case *Read:
+		return into(p, parseOneOf(ReadAll, ReadFiltered), text)
 	case *GroupType:
 		return into(p, parseOneOf(groupTypes...), text)
 	case *Expression:

@@ -29,6 +29,15 @@ const (
 	GuestsOnly    Guests = "only" // and nobody else
 )
 
+// A Read says whom a full read of users asks for.
+type Read string
+
+// The kinds of Read.
+const (
+	ReadAll      Read = "all"
+	ReadFiltered Read = "filtered" // by Graph, as far as it can
+)
+
 // parseGuests takes true and false, too: so the key was at first.
 func parseGuests(text string) (Guests, *problem) {
 	switch text {
@@ -56,7 +65,11 @@ func (l *loader) checkScope(section string, s *Source) {
 	l.checkExclude(section+".users.exclude", s.Users.Exclude)
 	l.checkIDs(section+".groups.exclude", s.Groups.Exclude)
 	checkDistinct(l, section+".groups.types", s.Groups.Types)
-	l.checkWhere(section+".users.where", expr.User, s.Users.Where)
+	where := l.checkWhere(section+".users.where", expr.User, s.Users.Where)
+	if s.Users.Read == ReadFiltered && s.Users.Guests == GuestsInclude && (where == nil || len(where.Terms()) == 0) && !l.isBroken(section+".users.where") {
+		l.fault(section+".users.read", "Microsoft Graph can't tell by any of the rules whom to leave out",
+			"set users.guests, or begin users.where with a comparison such as user.department == \"Sales\" && …; or remove the key")
+	}
 	l.checkWhere(section+".groups.where", expr.Group, s.Groups.Where)
 }
 
@@ -107,13 +120,13 @@ func checkDistinct[T ~string](l *loader, path string, list []T) {
 
 // checkWhere checks the types of a condition, and tells of all that is wrong with
 // it, each with its place.
-func (l *loader) checkWhere(path string, kind expr.Kind, where Expression) {
+func (l *loader) checkWhere(path string, kind expr.Kind, where Expression) (program *expr.Program) {
 	if where == "" || l.isBroken(path) {
-		return
+		return nil
 	}
 	env, err := expr.NewEnv(expr.Config{Object: kind, Tables: l.cfg.Tables})
 	if err == nil {
-		_, err = env.Condition(string(where))
+		program, err = env.Condition(string(where))
 	}
 	var faults expr.Errors
 	if errors.As(err, &faults) {
@@ -123,4 +136,5 @@ func (l *loader) checkWhere(path string, kind expr.Kind, where Expression) {
 	} else if err != nil {
 		l.fault(path, err.Error(), "rewrite the expression")
 	}
+	return program
 }

@@ -13,7 +13,8 @@ import (
 func scopeOf(sc config.Source, tables config.Tables) (mirror.Scope, error) {
 	s := mirror.Scope{
 		Groups: sc.Groups.Enabled, Guests: sc.Users.Guests != config.GuestsExclude, GuestsOnly: sc.Users.Guests == config.GuestsOnly,
-		Disabled: sc.Users.Disabled, LicensedOnly: sc.Users.LicensedOnly, MemberOf: sc.Users.MemberOf, Exclude: sc.Users.Exclude,
+		FilteredRead: sc.Users.Read == config.ReadFiltered,
+		Disabled:     sc.Users.Disabled, LicensedOnly: sc.Users.LicensedOnly, MemberOf: sc.Users.MemberOf, Exclude: sc.Users.Exclude,
 		GroupExclude: sc.Groups.Exclude, Flatten: sc.Groups.Nested == config.NestedFlatten, KeepRemoved: sc.Users.KeepRemoved,
 	}
 	if sc.Scope == config.ScopeAssigned {

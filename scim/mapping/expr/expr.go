@@ -125,6 +125,7 @@ type Program struct {
 	program    cel.Program
 	typ        Type
 	properties []string
+	terms      []Term
 	today      bool
 }
 
@@ -160,7 +161,7 @@ func (e *Env) Compile(source string) (*Program, error) {
 	}
 	return &Program{
 		source: source, program: program, typ: typeOf(checked.OutputType()),
-		properties: slices.Sorted(maps.Keys(walk.properties)), today: walk.today,
+		properties: slices.Sorted(maps.Keys(walk.properties)), terms: e.terms(parsed), today: walk.today,
 	}, nil
 }
 

@@ -213,11 +213,12 @@ func (a *app) registration() map[string]any {
 
 // byAppID is a collection that can be filtered by appId only.
 func (c *call) byAppID(set string, all []map[string]any) (*answer, *refusal) {
-	if !c.query.Has("$filter") {
+	if c.query.Get("$filter") == "" {
 		return c.values(set, all), nil
 	}
-	name, op, literal, ok := splitTerm(c.query.Get("$filter"))
-	if !ok || name != "appId" || op != "eq" {
+	words := filterTokens(c.query.Get("$filter"))
+	literal, ok := odataLiteral(words[len(words)-1])
+	if !ok || len(words) != 3 || words[0] != "appId" || words[1] != "eq" {
 		return nil, refuse(http.StatusBadRequest, codeUnsupported, "Unsupported or invalid query filter clause specified.")
 	}
 	all = slices.DeleteFunc(all, func(p map[string]any) bool {

@@ -173,20 +173,33 @@ func (c *call) entity(n uint32) (*answer, *refusal) {
 	return jsonAnswer(body, 1), nil
 }
 
-// expands reads $expand: only members of groups can be had.
+// expands reads $expand: members of groups and managers of users can be had, but
+// not with advanced queries (concepts/aad-advanced-queries.md).
 func (c *call) expands(k kind) (bool, *refusal) {
 	if !c.query.Has("$expand") {
 		return false, nil
 	}
-	if k != kindGroup || c.query.Get("$expand") != "members" {
+	if c.advanced() {
+		return false, refuse(http.StatusBadRequest, codeUnsupported, "Expand is not allowed with advanced queries.")
+	}
+	if what := c.query.Get("$expand"); (k != kindGroup || what != "members") && (k != kindUser || what != "manager") {
 		return false, refuse(http.StatusBadRequest, codeBadRequest, "Parsing OData Select and Expand failed: $expand="+c.query.Get("$expand")+" is not supported here.")
 	}
 	return true, nil
 }
 
-// expand puts up to 20 members before an object's last brace.
+// expand puts up to 20 members, or the manager as a whole, before an object's
+// last brace.
 func (c *call) expand(body []byte, o *object) []byte {
 	w := &writer{t: c.t, buf: body[:len(body)-1], first: true}
+	if o.kind == kindUser {
+		if m := c.t.managerOf(o); m != nil {
+			w.text(`,"manager":`)
+			c.member(w, m, nil)
+		}
+		w.text(`}`)
+		return w.buf
+	}
 	w.text(`,"members":[`)
 	shown := 0
 	for _, m := range o.group.members {
@@ -241,15 +254,16 @@ func (c *call) list(k kind) (*answer, *refusal) {
 			w.buf = c.expand(w.buf, o)
 		}
 	}
+	objects := c.t.listed(c.query.Get("$filter"), c.advanced() && c.query.Get("$count") == "true")
 	numbers := func(yield func(uint32) bool) {
-		for n := range c.t.objects {
+		for n := range objects {
 			if !yield(uint32(n)) {
 				return
 			}
 		}
 	}
 	visible := func(o *object) bool { return o.kind == k && o.state == live && keep(o) }
-	return c.listPage(odataContext(c.base, collections[k], sel), numbers, visible, show)
+	return c.pageOf(objects, odataContext(c.base, collections[k], sel), numbers, visible, show)
 }
 
 // deletedUsers answers GET /directory/deletedItems/microsoft.graph.user.
@@ -330,14 +344,50 @@ func (c *call) member(w *writer, o *object, sel *selection) {
 	w.whole(o, own, true)
 }
 
-// Page sizes of lists (api-reference/v1.0/api/user-list.md).
+// Page sizes of lists (api-reference/v1.0/api/user-list.md), and of those with
+// $expand, as Microsoft's known issues have it.
 const (
-	defaultTop = 100
-	maxTop     = 999
+	defaultTop  = 100
+	maxTop      = 999
+	expandedTop = 100
 )
+
+// LagLists has lists of users and groups show the tenant as it is at this moment
+// from now on, as a replica does that does not follow: plain ones, those that are
+// advanced queries, which Graph answers from an index, or both. With false and
+// false they show it as it is again. What is read by id, and deltas, never lag so.
+func (t *Tenant) LagLists(plain, advanced bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lagging = [2][]*object{}
+	for i, lag := range []bool{plain, advanced} {
+		for _, o := range t.objects {
+			if lag {
+				then := *o
+				t.lagging[i] = append(t.lagging[i], &then)
+			}
+		}
+	}
+}
+
+// listed are the objects that lists show.
+func (t *Tenant) listed(filter string, advanced bool) []*object {
+	which := t.lagging[0]
+	if advanced {
+		which = t.lagging[1]
+	}
+	if which != nil && !strings.HasPrefix(filter, "id eq ") {
+		return which
+	}
+	return t.objects
+}
 
 // listPage renders one page of a list, in the order of the numbers.
 func (c *call) listPage(context string, numbers func(func(uint32) bool), visible func(*object) bool, show func(*writer, *object)) (*answer, *refusal) {
+	return c.pageOf(c.t.objects, context, numbers, visible, show)
+}
+
+func (c *call) pageOf(objects []*object, context string, numbers func(func(uint32) bool), visible func(*object) bool, show func(*writer, *object)) (*answer, *refusal) {
 	top, after, refused := c.paging()
 	if refused != nil {
 		return nil, refused
@@ -346,7 +396,7 @@ func (c *call) listPage(context string, numbers func(func(uint32) bool), visible
 	shown, total, next := 0, 0, uint32(0)
 	counting := c.query.Get("$count") == "true" && c.advanced()
 	for n := range numbers {
-		if !visible(c.t.objects[n]) {
+		if !visible(objects[n]) {
 			continue
 		}
 		total++
@@ -354,7 +404,7 @@ func (c *call) listPage(context string, numbers func(func(uint32) bool), visible
 		case n < after:
 		case shown < top:
 			w.element()
-			show(w, c.t.objects[n])
+			show(w, objects[n])
 			shown++
 		case next == 0:
 			next = n
@@ -393,6 +443,9 @@ func (c *call) paging() (top int, after uint32, refused *refusal) {
 			return 0, 0, refuse(http.StatusBadRequest, codeBadRequest, fmt.Sprintf("Invalid page size specified: '%s'. Must be between 1 and 999 inclusive.", c.query.Get("$top")))
 		}
 		top = n
+	}
+	if c.query.Has("$expand") {
+		top = min(top, expandedTop)
 	}
 	if c.query.Has("$skiptoken") {
 		var token listToken

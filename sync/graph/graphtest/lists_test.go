@@ -70,11 +70,18 @@ func TestObjectsAndRelations(t *testing.T) {
 		{"filter by eq", "/users?$filter=surname eq 'O''Hara'", []string{ada}},
 		{"filter by and", "/users?$filter=surname eq 'O''Hara' and accountEnabled eq false", nil},
 		{"filter by or", "/users?$filter=displayName eq 'boss' or displayName eq 'ada'", []string{boss, ada}},
-		{"filter by null", "/users?$filter=mail eq null", []string{boss}},
+		{"filter by in", "/users?$filter=displayName in ('boss', 'nobody')", []string{boss}},
+		{"filter by both", "/users?$filter=(displayName eq 'boss' or displayName eq 'ada') and not startswith(displayName,'b')&$count=true", []string{ada}},
+		{"filter by null", "/users?$filter=mail eq null&$count=true", []string{boss}},
+		{"filter by ne", "/users?$filter=mail ne null&$count=true", []string{ada}},
 		{"filter by startswith", "/users?$filter=startswith(displayName,'A')", []string{ada}},
 		{"deleted users", "/directory/deletedItems/microsoft.graph.user", []string{gone}},
 	} {
-		_, body := w.get(tc.link)
+		var header []string
+		if strings.Contains(tc.link, "$count=true") {
+			header = []string{"ConsistencyLevel", "eventual"}
+		}
+		_, body := w.get(tc.link, header...)
 		var p page
 		mustDecode(t, body, &p)
 		var got []string
@@ -95,6 +102,14 @@ func TestObjectsAndRelations(t *testing.T) {
 		{"$top too large", "/users?$top=1000", 400, "Request_BadRequest"},
 		{"$count without the header", "/users/$count", 400, "Request_BadRequest"},
 		{"ne without the header", "/users?$filter=mail ne null", 400, "Request_UnsupportedQuery"},
+		{"not without the header", "/users?$filter=not(displayName eq 'ada')", 400, "Request_UnsupportedQuery"},
+		{"null without the header", "/users?$filter=userType eq null", 400, "Request_UnsupportedQuery"},
+		{"a property that takes the header", "/users?$filter=companyName eq 'x'", 400, "Request_UnsupportedQuery"},
+		{"a prefix that takes the header", "/users?$filter=startswith(jobTitle,'x')", 400, "Request_UnsupportedQuery"},
+		{"too many joined by or", "/users?$filter=id eq 'x'" + strings.Repeat(" or id eq 'x'", 15), 400, "Request_UnsupportedQuery"},
+		{"a filter cut short", "/users?$filter=displayName eq", 400, "Request_UnsupportedQuery"},
+		{"an open parenthesis", "/users?$filter=(displayName eq 'x'", 400, "Request_UnsupportedQuery"},
+		{"$expand of what can't be had", "/users?$expand=directReports", 400, "Request_BadRequest"},
 		{"a filter of another kind", "/users?$filter=proxyAddresses/any(a:a eq 'x')", 400, "Request_UnsupportedQuery"},
 		{"a filter by nothing", "/users?$filter=shoeSize eq 4", 400, "Request_BadRequest"},
 		{"a relationship that is not there", "/users/" + ada + "/planets", 400, "BadRequest"},

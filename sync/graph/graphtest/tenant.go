@@ -24,6 +24,7 @@ type Tenant struct {
 	cats    [kinds]*catalogue
 	pack    packer
 	objects []*object         // by number
+	lagging [2][]*object      // what plain and advanced lists show instead; nil: objects
 	byID    map[string]uint32 // id -> number
 	count   [kinds]int        // live objects
 	deleted map[uint32]time.Time

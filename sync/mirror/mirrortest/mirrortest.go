@@ -43,6 +43,7 @@ type Options struct {
 // Figures count what was played.
 type Figures struct {
 	Histories, Steps, Rounds, FullReads  int
+	FilteredReads, LaggingLists          int
 	Published, Held, Approved, Failed    int
 	TenantChanges, Edits                 int
 	GraphFaults, StoreFaults, DiskFaults int
@@ -62,7 +63,7 @@ func (f *Figures) Add(o Figures) {
 }
 
 func (f *Figures) all() []*int {
-	return []*int{&f.Histories, &f.Steps, &f.Rounds, &f.FullReads, &f.Published, &f.Held, &f.Approved, &f.Failed,
+	return []*int{&f.Histories, &f.Steps, &f.Rounds, &f.FullReads, &f.FilteredReads, &f.LaggingLists, &f.Published, &f.Held, &f.Approved, &f.Failed,
 		&f.TenantChanges, &f.Edits, &f.GraphFaults, &f.StoreFaults, &f.DiskFaults,
 		&f.Crashes, &f.Restarts, &f.Sources, &f.Dropped, &f.Breakdowns, &f.Nested, &f.ResourcesCompared, &f.Lost}
 }

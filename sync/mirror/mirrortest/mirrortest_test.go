@@ -34,7 +34,7 @@ func TestHistories(t *testing.T) {
 	t.Logf("%+v", all)
 	// A history in which nothing happens proves nothing.
 	wanted := map[string]int{
-		"published": all.Published, "held": all.Held, "approved": all.Approved, "failed": all.Failed, "full reads": all.FullReads,
+		"published": all.Published, "held": all.Held, "approved": all.Approved, "failed": all.Failed, "full reads": all.FullReads, "reads by filter": all.FilteredReads,
 		"crashes": all.Crashes, "restarts": all.Restarts, "edits": all.Edits, "disk faults": all.DiskFaults,
 		"further sources": all.Sources - all.Histories, "breakdowns": all.Breakdowns, "nested rounds": all.Nested,
 	}

@@ -67,10 +67,16 @@ type served struct {
 type reports struct {
 	manager, purged string
 	named           map[string]string
+	// unsure: the manager was in the recycle bin, where a read by filter does not
+	// find him.
+	unsure bool
 }
 
 // name gives the head of a user beside what is served, where got is hers.
 func (r *reports) name(head, got string, all state) string {
+	if r.unsure && got == head {
+		return head
+	}
 	if _, served := all[r.manager]; served && r.manager != "" {
 		return r.named[r.manager]
 	}
@@ -113,6 +119,7 @@ func (m *model) user(props map[string]json.RawMessage, id string) (thing, error)
 	mapped := func(b []byte) (directory.Record, []mapping.Problem, error) { return m.mapper.User(b, false) }
 	t, err := render(props, mapped)
 	t.led = reports{manager: m.people.managers[id], purged: m.people.purged[id], named: make(map[string]string)}
+	t.led.unsure = m.people.filtered && m.people.binned[t.led.manager]
 	for _, manager := range []string{t.led.manager, t.led.purged} {
 		if err != nil || manager == "" {
 			continue

@@ -63,11 +63,21 @@ func (s *source) refresh(opts mirror.Options) error {
 	if report.Full() {
 		s.FullReads++
 	}
+	if report.FullUsers && s.cfg.Scope.Filtered() {
+		s.FilteredReads++
+	}
+	s.tenant.LagLists(false, false)
 	if err != nil {
 		// It may have failed after the commit.
 		s.Failed++
 		s.model.stored = append(s.model.stored, tenant)
 		return s.compare(mirror.Failed)
+	}
+	if s.rand.IntN(3) == 0 {
+		// A list may show the tenant as it is now, and the deltas that follow it
+		// begin here, or before.
+		s.LaggingLists++
+		s.tenant.LagLists(true, true)
 	}
 	s.model.stored = []capture{tenant}
 	if s.cfg.Scope.ReadsGroups() {
@@ -183,6 +193,7 @@ func (s *source) faultyGraph() error {
 		graphtest.Gone(graphtest.GoneSyncStateNotFound), graphtest.Gone(graphtest.GoneLocation), graphtest.Gone(graphtest.GoneNested),
 		graphtest.Gone(graphtest.GoneBadRequest), graphtest.Replay(), graphtest.DanglingMember(), graphtest.RemovedAndAdded(),
 	}
+	s.tenant.LagLists(false, false) // they may have it begin anew
 	for range 1 + s.rand.IntN(2) {
 		f := faults[s.rand.IntN(len(faults))].On([]string{"users", "groups", "users", "groups", "servicePrincipals"}[s.rand.IntN(5)])
 		f = f.At([]graphtest.Position{graphtest.AnyPage, graphtest.FirstPage, graphtest.MiddlePage, graphtest.LastPage}[s.rand.IntN(4)])

@@ -20,6 +20,10 @@ type people struct {
 	// managers are those whom users have now, in the recycle bin or not; purged
 	// are those whom they had when they were purged.
 	managers, purged map[string]string
+	// binned are those who ever were in the recycle bin; filtered: users were ever
+	// read by filter.
+	binned   map[string]bool
+	filtered bool
 	// left are those who left a group since the mirror last read the tenant, gone
 	// those who had when it went. Who left in the round in which it went, and is in
 	// the recycle bin when it is back, can't be told from one who stayed: so they
@@ -181,6 +185,7 @@ func (p *people) remove() {
 			return
 		}
 	}
+	p.binned[id] = true
 	p.tenant.RemoveUser(id)
 }
 

@@ -22,7 +22,7 @@ type traits struct {
 	name            string // userPrincipalName
 	guest, disabled bool
 	licensed        bool
-	titled          bool // what the only condition asks for
+	titled          bool // what the conditions ask for
 	kinds           []mirror.GroupType
 }
 
@@ -81,7 +81,7 @@ func (c *capture) servesUser(s *mirror.Scope, id string) bool {
 	}
 	return member && (s.Guests || !t.guest) && (!s.GuestsOnly || t.guest) && (s.Disabled || !t.disabled) &&
 		(!s.LicensedOnly || t.licensed) && !slices.Contains(s.Exclude, id) && !slices.Contains(s.Exclude, strings.ToLower(t.name)) &&
-		(s.Where == nil || t.titled) && (s.Assigned == "" || c.isAssigned(id))
+		(s.Where == nil || t.titled && !(t.disabled && s.Where.String() == enabledAndTitled)) && (s.Assigned == "" || c.isAssigned(id))
 }
 
 func (c *capture) servesGroup(s *mirror.Scope, id string) bool {
@@ -107,9 +107,14 @@ func (c *capture) flat(group string) (members []graphtest.Member) {
 	return members
 }
 
-// titled is the only condition of the histories.
-func titled() (mirror.Condition, error) {
-	return mirror.Where(expr.Config{Object: expr.User}, `has(user.jobTitle)`)
+// The conditions of the histories. Of the second one a part can be told Graph.
+const (
+	titled           = `has(user.jobTitle)`
+	enabledAndTitled = `user.accountEnabled && has(user.jobTitle)`
+)
+
+func condition(source string) (mirror.Condition, error) {
+	return mirror.Where(expr.Config{Object: expr.User}, source)
 }
 
 // editScope changes one rule of the scope, or takes all back.
@@ -123,7 +128,7 @@ func (g *source) editScope() error {
 		}
 		return some
 	}
-	switch g.rand.IntN(14) {
+	switch g.rand.IntN(17) {
 	case 0:
 		s.Guests = !s.Guests || s.GuestsOnly
 	case 1:
@@ -148,7 +153,7 @@ func (g *source) editScope() error {
 		var err error
 		if s.Where != nil {
 			s.Where = nil
-		} else if s.Where, err = titled(); err != nil {
+		} else if s.Where, err = condition([]string{titled, enabledAndTitled}[g.rand.IntN(2)]); err != nil {
 			return err
 		}
 	case 8:
@@ -161,8 +166,14 @@ func (g *source) editScope() error {
 		s.GroupExclude = groups()
 	case 12:
 		s.Groups = !s.Groups
+	case 14, 15:
+		s.FilteredRead = !s.FilteredRead
+	case 16:
+		s.FilteredRead, s.Guests, s.GuestsOnly = true, false, false
 	default:
+		filtered := s.FilteredRead
 		g.cfg.Scope = openScope()
+		g.cfg.Scope.FilteredRead = filtered
 	}
 	return nil
 }

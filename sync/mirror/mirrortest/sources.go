@@ -52,7 +52,7 @@ func (g *game) come() (*source, error) {
 	s.tenant.AddApp(graphtest.App{ClientID: clientID, Secret: "s3cret", Consented: true,
 		Permissions: []string{"User.Read.All", "GroupMember.Read.All", "Application.Read.All"}})
 	s.people = people{tenant: s.tenant, rand: g.rand, domain: fmt.Sprintf("tenant%d.example", g.named),
-		managers: make(map[string]string), purged: make(map[string]string), left: make(map[string][]string), gone: make(map[string][]string)}
+		managers: make(map[string]string), purged: make(map[string]string), binned: make(map[string]bool), left: make(map[string][]string), gone: make(map[string][]string)}
 	for range 20 + g.rand.IntN(30) {
 		s.people.addUser()
 	}
@@ -69,6 +69,15 @@ func (g *game) come() (*source, error) {
 		Names: mirror.NameRule{Others: func() []*directory.Snapshot { return g.snapshots(s) }},
 	}
 	var err error
+	switch g.rand.IntN(4) { // half of them read by filter from the beginning
+	case 0:
+		s.cfg.Scope.FilteredRead, s.cfg.Scope.Guests = true, false
+	case 1:
+		s.cfg.Scope.FilteredRead = true
+		if s.cfg.Scope.Where, err = condition(enabledAndTitled); err != nil {
+			return nil, err
+		}
+	}
 	if s.cfg.Mapper, err = mapping.New(mapping.Config{BaseURL: baseURL}); err != nil {
 		return nil, err
 	}
@@ -114,6 +123,7 @@ func (s *source) open() error {
 // configure makes a new mirror over what is open, as a reload does.
 func (s *source) configure() {
 	s.cfg.Store, s.cfg.Picture = s.store, s.picture
+	s.people.filtered = s.people.filtered || s.cfg.Scope.FilteredRead
 	s.mirror = mirror.New(s.cfg)
 }
 

@@ -273,6 +273,16 @@ func (h *game) checkFull(r *openRound, kind store.Kind, id string) {
 	h.must(err)
 	wantObjects, wantEdges := r.unseen(kind)
 	h.same("unseen", []int{objects, edges}, []int{wantObjects, wantEdges})
+	ids := make(map[string]bool)
+	h.must(r.tx.UnseenIDs(kind, func(id string) error {
+		unseen, err := r.tx.Seen(kind, id)
+		ids[id] = !unseen
+		return err
+	}))
+	h.same("ids unseen", len(ids), objects)
+	for id, unseen := range ids {
+		h.same("unseen "+id, unseen && r.objects[objectKey{kind, id}].Removed == nil, true)
+	}
 	if h.rand.IntN(4) == 0 {
 		h.must(r.tx.AbortFull(kind))
 		r.reading[kind] = false
