@@ -137,6 +137,61 @@ func TestScopeEditsAtRunTime(t *testing.T) {
 	b.servesActive("as before, for the round is held", sales...)
 }
 
+// With users.read: filtered a tenant of many guests costs what its members do, and
+// serves the same.
+func TestScopeReadByFilter(t *testing.T) {
+	tenant := startTenant(t, graphtest.NewTenant(graphtest.Options{Seed: 63}))
+	var members, guests []string
+	for i := range 40 {
+		members = append(members, tenant.SetUser(map[string]any{"displayName": fmt.Sprint("Member ", i), "userPrincipalName": fmt.Sprintf("m%d@contoso.example", i),
+			"accountEnabled": true, "userType": "Member"}))
+	}
+	for i := range 4000 {
+		guests = append(guests, tenant.SetUser(map[string]any{"displayName": fmt.Sprint("Guest ", i), "userPrincipalName": fmt.Sprintf("g%d@contoso.example", i),
+			"accountEnabled": true, "userType": "Guest"}))
+	}
+	b := newBridge(t)
+	asked := func() (users int) {
+		for _, r := range tenant.Journal() {
+			if strings.HasPrefix(r.Path, "/v1.0/users") {
+				users++
+			}
+		}
+		tenant.ClearJournal()
+		return users
+	}
+	more := []string{"interval: 1h", "safeguard: {max_removed: 90%}"}
+	b.configure(tenant.source("contoso", append(more, "users: {guests: exclude, read: filtered}")...))
+	if status, _, stderr := b.run("check-config"); status != 0 {
+		t.Fatalf("check-config: %s", stderr)
+	}
+	b.start()
+	b.ready()
+	b.servesActive("members", members...)
+	if n := asked(); n > 8 {
+		t.Errorf("the first round takes %d requests for users", n)
+	}
+	tenant.UpdateUser(guests[7], map[string]any{"userType": "Member"})
+	tenant.UpdateUser(guests[8], map[string]any{"displayName": "Nobody of ours"})
+	tenant.UpdateUser(members[0], map[string]any{"userType": "Guest"})
+	b.sync("contoso")
+	b.servesActive("one comes and one goes", append(slices.Clone(members[1:]), guests[7])...)
+	b.stop()
+	b.start()
+	b.ready()
+	b.sync("contoso")
+	b.servesActive("after a restart", append(slices.Clone(members[1:]), guests[7])...)
+	// A change of the rule reads anew, and everybody stays until it has.
+	b.configure(tenant.source("contoso", append(more, "users: {guests: include, read: filtered, where: 'user.displayName.startsWith(\"Member 1\")'}")...))
+	b.servesActive("by another rule", append(slices.Clone(members[10:20]), members[1])...)
+	b.configure(tenant.source("contoso", more...))
+	b.servesActive("everybody", slices.Concat(members, guests)...)
+	b.configure(tenant.source("contoso", append(more, "users: {read: filtered}")...))
+	if status, _, stderr := b.run("check-config"); status != 2 || !strings.Contains(stderr, "users.read: Microsoft Graph can't tell by any of the rules whom to leave out") {
+		t.Errorf("check-config: %d %s", status, stderr)
+	}
+}
+
 // Only whom the administrator has assigned to the Enterprise application.
 func TestScopeAssigned(t *testing.T) {
 	tenant := startTenant(t, graphtest.NewTenant(graphtest.Options{Seed: 62}))

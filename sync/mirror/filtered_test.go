@@ -177,7 +177,7 @@ func TestFilteredReadAfterAnEdit(t *testing.T) {
 	}
 	want := append(slices.Delete(slices.Clone(people), 5, 7), late)
 	w.servesActive("members", want...)
-	if u, ok := w.user(guests[3]); !ok || u.Active {
+	if u, ok := w.user(guests[3]); !ok || u.Active || u.DisplayName != "guest3" {
 		t.Errorf("a guest who left the scope is %+v", u)
 	}
 	for _, id := range people[5:7] { // one whom the list still has, and one of whom only the delta tells
