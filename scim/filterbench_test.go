@@ -73,10 +73,11 @@ func BenchmarkProjection(b *testing.B) {
 			if err != nil {
 				b.Fatal(err.detail)
 			}
-			var dst []byte
+			var pieces [][]byte
+			var scratch []byte
 			b.ReportAllocs()
 			for b.Loop() {
-				dst = p.append(dst[:0], r)
+				pieces, scratch = p.pieces(pieces[:0], scratch[:0], &r)
 			}
 		})
 	}

@@ -188,14 +188,6 @@ type rendered interface {
 	Elements() iter.Seq[[]byte]
 }
 
-// append appends the JSON object of the projected resource.
-func (p *projection) append(dst []byte, r directory.Resource) []byte {
-	if p == nil {
-		return r.AppendJSON(dst)
-	}
-	return p.types[r.Type()].appendResource(dst, r)
-}
-
 // pieces appends to dst slices that together are the JSON object of the
 // projected resource, and to scratch what of them has to be written anew;
 // groups and members that are returned whole are not copied. It returns both. A
@@ -205,24 +197,6 @@ func (p *projection) pieces(dst [][]byte, scratch []byte, r *directory.Resource)
 		return r.Pieces(dst), scratch
 	}
 	return p.types[r.Type()].appendPieces(dst, scratch, r)
-}
-
-func (sel *selection) appendResource(dst []byte, r rendered) []byte {
-	var few [4][]byte
-	dst = sel.appendHead(append(dst, '{'), r.Head())
-	switch part := sel.part(r.LinksName()); part {
-	case nil:
-	case whole:
-		if links := r.Links(few[:0]); len(links) > 0 {
-			dst = appendName(dst, r.LinksName())
-			for _, piece := range links {
-				dst = append(dst, piece...)
-			}
-		}
-	default:
-		dst = part.appendLinks(dst, r)
-	}
-	return append(sel.appendMeta(dst, r), '}')
 }
 
 func (sel *selection) appendPieces(dst [][]byte, scratch []byte, r rendered) ([][]byte, []byte) {

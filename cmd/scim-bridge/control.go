@@ -383,26 +383,10 @@ func (p *program) printRound(source string, r *admin.Round) {
 		counts *directory.Counts
 	}{{"users", r.Users}, {"groups", r.Groups}} {
 		if c.counts != nil && *c.counts != (directory.Counts{}) {
-			fmt.Fprintf(p.stdout, "  %s: %s\n", c.name, describe(c.counts))
+			fmt.Fprintf(p.stdout, "  %s: %s\n", c.name, words.Changes(*c.counts))
 		}
 	}
 	if r.Why != "" {
 		fmt.Fprintf(p.stdout, "  %s\n  nothing changed in the endpoint; let it through with: scim-bridge approve --source %s %d\n", r.Why, source, r.Round)
 	}
-}
-
-func describe(c *directory.Counts) string {
-	var parts []string
-	for _, part := range []struct {
-		n    int
-		what string
-	}{
-		{c.Added, "added"}, {c.Changed, "changed"}, {c.Removed, "removed"},
-		{c.Deactivated, "deactivated"}, {c.Reactivated, "reactivated"}, {c.Purged, "gone for good"},
-	} {
-		if part.n > 0 {
-			parts = append(parts, words.Thousands(part.n)+" "+part.what)
-		}
-	}
-	return strings.Join(parts, ", ")
 }

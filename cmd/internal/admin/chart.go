@@ -148,20 +148,8 @@ func (l line) Span() string {
 
 // counted words what became of users or groups; empty: nothing.
 func counted(what string, c directory.Counts) string {
-	var parts []string
-	for _, part := range []struct {
-		n    int
-		what string
-	}{
-		{c.Added, "added"}, {c.Changed, "changed"}, {c.Deactivated, "deactivated"}, {c.Reactivated, "active again"},
-		{c.Removed, "removed"}, {c.Purged, "gone for good"},
-	} {
-		if part.n > 0 {
-			parts = append(parts, words.Thousands(part.n)+" "+part.what)
-		}
+	if changes := words.Changes(c); changes != "" {
+		return what + ": " + changes
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return what + ": " + strings.Join(parts, ", ")
+	return ""
 }

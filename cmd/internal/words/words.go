@@ -1,5 +1,5 @@
-// Package words writes numbers as people read them, alike in every command and on
-// every page.
+// Package words writes numbers, and counts of changes, as people read them, alike in
+// every command and on every page.
 package words
 
 import "strconv"
