@@ -43,3 +43,14 @@ func TestTrend(t *testing.T) {
 		t.Errorf("1000 rounds are drawn as %d points: %s", n, many.Groups.Points)
 	}
 }
+
+// Nobody wants to know to the millisecond when a round was.
+func TestRough(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "less than 1 s", 284 * time.Millisecond: "less than 1 s", time.Second: "1 s", 90 * time.Minute: "1 h 30 min",
+	} {
+		if got := rough(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}

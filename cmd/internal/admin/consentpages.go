@@ -24,7 +24,7 @@ var consentHTML string
 func consentTemplate() *template.Template {
 	return template.Must(template.New("consent").Funcs(template.FuncMap{
 		"span": span, "clock": clock, "iso": iso, "has": func(list []string, s string) bool { return slices.Contains(list, s) },
-		"missing": missing, "sentence": sentence, "lasts": func(d time.Duration) string { return span(d.Round(time.Second)) },
+		"missing": missing, "sentence": sentence, "lasts": func(d time.Duration) string { return rough(d.Round(time.Second)) },
 	}).Parse(consentHTML))
 }
 

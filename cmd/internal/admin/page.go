@@ -37,7 +37,7 @@ func pageTemplate() *template.Template {
 		panic(err) // it is part of the program
 	}
 	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"n": words.Thousands, "span": span, "counts": counted, "join": strings.Join, "clock": clock, "iso": iso,
+		"n": words.Thousands, "span": span, "rough": rough, "counts": counted, "join": strings.Join, "clock": clock, "iso": iso,
 	}).Parse(string(text)))
 }
 
@@ -183,6 +183,14 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	}
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+// rough writes how far off a moment is, which nobody wants to know in milliseconds.
+func rough(d time.Duration) string {
+	if d < time.Second {
+		return "less than 1 s"
+	}
+	return span(d)
 }
 
 func clock(t time.Time) string {
