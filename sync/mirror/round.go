@@ -311,10 +311,7 @@ func (r *round) commit() error {
 			return fmt.Errorf("keeping a cursor: %w", err)
 		}
 	}
-	if err := r.tx.Commit(); err != nil {
-		return fmt.Errorf("committing the round: %w", err)
-	}
-	return nil
+	return r.tx.Commit() // it says itself what it was doing
 }
 
 func (r *round) cursor(k graph.Kind) store.Cursor {
