@@ -193,8 +193,8 @@ func TestFreeze(t *testing.T) {
 	if _, stdout, _ := b.runDaemon("status"); !strings.Contains(stdout, "FROZEN since") {
 		t.Errorf("status says:\n%s", stdout)
 	}
-	if status, _, stderr := b.runDaemon("unfreeze"); status != 0 {
-		t.Fatalf("unfreeze: %s", stderr)
+	if status, stdout, stderr := b.runDaemon("unfreeze"); status != 0 || !strings.Contains(stdout, "contoso: no longer frozen\n") {
+		t.Fatalf("unfreeze: %s%s", stdout, stderr)
 	}
 	if status, _ := b.get(b.scim+"/Users/"+id, nil); status != http.StatusOK {
 		t.Errorf("the new user is answered %d after the freeze", status)

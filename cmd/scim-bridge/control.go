@@ -363,7 +363,13 @@ func (p *program) act(ctx context.Context, source, action string, form url.Value
 			return err
 		}
 	} else {
+		if action == "unfreeze" {
+			fmt.Fprintf(p.stdout, "%s: no longer frozen\n", source)
+		}
 		p.printRound(source, &round)
+		if action == "freeze" {
+			fmt.Fprintf(p.stdout, "  this picture is served until: scim-bridge unfreeze --source %s\n", source)
+		}
 	}
 	if round.Outcome == "held" || round.Outcome == "failed" {
 		return silentError(exitFailed)
