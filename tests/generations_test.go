@@ -121,6 +121,13 @@ func TestDryRunDiffAndRollback(t *testing.T) {
 		t.Errorf("an incremental import sees %v", changed.Resources)
 	}
 	command(0, "unfreeze")
+	if out := command(0, "unfreeze"); !strings.Contains(out, "not frozen; there was nothing to unfreeze") {
+		t.Errorf("unfreezing twice: %s", out)
+	}
+	command(0, "freeze")
+	if out := command(0, "unfreeze"); !strings.Contains(out, "unfrozen; nothing had changed meanwhile") {
+		t.Errorf("unfreezing after nothing: %s", out)
+	}
 	check("Chief of Everything", false, 200)
 	if out := command(0, "held"); !strings.Contains(out, "nothing is held") {
 		t.Errorf("held: %s", out)

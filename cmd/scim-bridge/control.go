@@ -15,6 +15,7 @@ import (
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/words"
 	"scimbridge/scim/directory"
+	"scimbridge/sync/mirror"
 )
 
 // The commands that act upon the running daemon.
@@ -362,6 +363,8 @@ func (p *program) act(ctx context.Context, source, action string, form url.Value
 		if err := p.printJSON(round); err != nil {
 			return err
 		}
+	} else if action == "unfreeze" && round.Outcome == string(mirror.Unchanged) {
+		fmt.Fprintf(p.stdout, "%s: %s; nothing had changed meanwhile\n", source, paletteFor(p.stdout).paint(good, "unfrozen"))
 	} else {
 		if action == "unfreeze" {
 			fmt.Fprintf(p.stdout, "%s: no longer frozen\n", source)
@@ -380,6 +383,9 @@ func (p *program) act(ctx context.Context, source, action string, form url.Value
 func (p *program) printRound(source string, r *admin.Round) {
 	outcome := paletteFor(p.stdout).paint(toneOf(r.Outcome), r.Outcome)
 	line := source + ": " + outcome
+	if r.Outcome == string(mirror.NotFrozen) {
+		line += "; there was nothing to unfreeze, and nothing was done"
+	}
 	if r.Round > 0 {
 		line = fmt.Sprintf("%s: round %d %s, %s in %s", source, r.Round, outcome, words.Count(r.Pages, "page"), r.Elapsed.Round(time.Millisecond))
 	}

@@ -44,7 +44,7 @@ func (p palette) paint(t tone, text string) string {
 // toneOf gives the tone of a state or outcome, in the words of status.
 func toneOf(word string) tone {
 	switch word {
-	case "up to date", "finished", "published", "unchanged", "approved", "unfrozen":
+	case "up to date", "finished", "published", "unchanged", "approved", "unfrozen", "not frozen":
 		return good
 	case "held", "failing", "failed", "broken off", "waiting for consent":
 		return bad

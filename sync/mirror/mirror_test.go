@@ -338,6 +338,17 @@ func TestFreeze(t *testing.T) {
 	w := newWorld(t, tenant, nil)
 	w.round()
 	before := w.content()
+	history := func() int {
+		past, err := w.store.Rounds(t.Context(), "contoso", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(past)
+	}
+	rounds := history()
+	if report, err := w.mirror.Unfreeze(t.Context(), "ada"); err != nil || report.Outcome != mirror.NotFrozen || history() != rounds {
+		t.Errorf("unfreezing what is not frozen: %+v, %v, and %d more in the history", report, err, history()-rounds)
+	}
 	if err := w.mirror.Freeze(t.Context(), "ada"); err != nil {
 		t.Fatal(err)
 	}

@@ -113,10 +113,18 @@ func (m *Mirror) Freeze(ctx context.Context, by string) error {
 }
 
 // Unfreeze ends a freeze and publishes what has come meanwhile, by way of the
-// guard. by is who ordered it, for the record.
+// guard. by is who ordered it, for the record. Where nothing is frozen it does
+// nothing, and says so.
 func (m *Mirror) Unfreeze(ctx context.Context, by string) (Report, error) {
 	m.publishing.Lock()
 	defer m.publishing.Unlock()
+	state, err := m.cfg.Store.Source(ctx, m.cfg.Name)
+	if err != nil {
+		return Report{}, fmt.Errorf("reading the state: %w", err)
+	}
+	if state.Frozen.IsZero() {
+		return Report{Started: time.Now(), Outcome: NotFrozen}, nil
+	}
 	if err := m.setFrozen(ctx, time.Time{}, by); err != nil {
 		return Report{}, err
 	}

@@ -35,6 +35,8 @@ const (
 	Failed    Outcome = "failed"
 	// Unfrozen is no round's, but that of an order in the history.
 	Unfrozen Outcome = "unfrozen"
+	// NotFrozen: there was nothing to unfreeze, and nothing was done.
+	NotFrozen Outcome = "not frozen"
 	// RolledBack: an older generation was published again by order.
 	RolledBack Outcome = "rolled back"
 	// Approved: published, though the guard spoke against it, because somebody
