@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 
 func checkConfigCommand(p *program) *cobra.Command {
 	var asJSON bool
+	var as string
 	cmd := &cobra.Command{
 		Use:   "check-config",
 		Short: "Check the configuration file and all files it names",
@@ -22,9 +24,16 @@ the network. Every fault is printed at once, as
 
     file:line: path: what is wrong; how to mend it
 
+Whether the daemon's user may read them is warned of, too: of the user given by
+--as, or of the service's, where root asks and there is one.
+
 Exit status 2 if there is any. Warnings do not change the exit status.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
+			daemons, err := daemonsUser(as)
+			if err != nil {
+				return err
+			}
 			cfg, err := config.Load(p.configFile)
 			var faults config.Faults
 			if err != nil && !errors.As(err, &faults) {
@@ -34,6 +43,9 @@ Exit status 2 if there is any. Warnings do not change the exit status.`,
 				if faults = daemon.CheckMapping(cfg); len(faults) > 0 {
 					err = faults
 				}
+			}
+			if err == nil && daemons != nil {
+				cfg.Warnings = append(cfg.Warnings, deniedTo(daemons, cfg, os.Getenv("CREDENTIALS_DIRECTORY"))...)
 			}
 			if asJSON {
 				return p.printCheck(cfg, faults)
@@ -50,6 +62,7 @@ Exit status 2 if there is any. Warnings do not change the exit status.`,
 		},
 	}
 	p.configFlag(cmd)
+	cmd.Flags().StringVar(&as, "as", "", "warn of files that the `USER` can't read; root is told of the service's by itself")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
