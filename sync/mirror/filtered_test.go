@@ -269,6 +269,21 @@ func TestFilteredReadIsRepeated(t *testing.T) {
 	}
 }
 
+// A filter that finds nobody is a slip: an importer would take everybody for gone.
+func TestFilteredReadThatFindsNobody(t *testing.T) {
+	tenant, _, _, _ := crowd(12, 40)
+	w := newWorld(t, tenant, func(cfg *mirror.Config) {
+		cfg.Scope.FilteredRead, cfg.Scope.Where = true, where(t, `user.department == "Engneering"`)
+	})
+	report := w.refresh(mirror.Options{}, mirror.Held)
+	if !strings.Contains(report.Verdict.Summary(), "finds nobody whom the scope lets in: look at users.guests and users.where") || w.picture.Current() != nil {
+		t.Errorf("held: %s", report.Verdict.Summary())
+	}
+	if report, err := w.mirror.Approve(t.Context(), 0, "a test"); err != nil || report.Outcome != mirror.Approved {
+		t.Errorf("approved: %+v, %v", report, err)
+	}
+}
+
 func TestFilters(t *testing.T) {
 	for _, c := range []struct {
 		change func(*mirror.Scope)

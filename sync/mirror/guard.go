@@ -208,8 +208,14 @@ func (m *Mirror) judgeFirst(ctx context.Context, sealed *directory.Snapshot) ([]
 		return nil, nil
 	}
 	users, _, err := m.cfg.Store.Counts(ctx, m.cfg.Name)
-	if err != nil || users == 0 {
+	switch {
+	case err != nil:
 		return nil, err
+	case users == 0 && m.filter != nil:
+		// Of the others nothing is stored, and no tenant is without users.
+		return []Reason{{Rule: "empty", Text: "Microsoft Graph finds nobody whom the scope lets in: look at users.guests and users.where, by which users.read has it filter"}}, nil
+	case users == 0:
+		return nil, nil
 	}
 	return []Reason{{Rule: "empty", Text: fmt.Sprintf("the scope leaves out all %d users of the tenant: look at its rules, with scim-bridge status and explain", users)}}, nil
 }

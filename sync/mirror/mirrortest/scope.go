@@ -81,7 +81,7 @@ func (c *capture) servesUser(s *mirror.Scope, id string) bool {
 	}
 	return member && (s.Guests || !t.guest) && (!s.GuestsOnly || t.guest) && (s.Disabled || !t.disabled) &&
 		(!s.LicensedOnly || t.licensed) && !slices.Contains(s.Exclude, id) && !slices.Contains(s.Exclude, strings.ToLower(t.name)) &&
-		(s.Where == nil || t.titled && !(t.disabled && s.Where.String() == enabledAndTitled)) && (s.Assigned == "" || c.isAssigned(id))
+		(s.Where == nil || t.titled && s.Where.String() != enabled && !(t.disabled && s.Where.String() == enabledAndTitled) || s.Where != nil && s.Where.String() == enabled && !t.disabled) && (s.Assigned == "" || c.isAssigned(id))
 }
 
 func (c *capture) servesGroup(s *mirror.Scope, id string) bool {
@@ -107,8 +107,10 @@ func (c *capture) flat(group string) (members []graphtest.Member) {
 	return members
 }
 
-// The conditions of the histories. Of the second one a part can be told Graph.
+// The conditions of the histories. Of the second one a part can be told Graph, and
+// all of the third, which leaves somebody in any tenant.
 const (
+	enabled          = `user.accountEnabled`
 	titled           = `has(user.jobTitle)`
 	enabledAndTitled = `user.accountEnabled && has(user.jobTitle)`
 )
@@ -153,7 +155,7 @@ func (g *source) editScope() error {
 		var err error
 		if s.Where != nil {
 			s.Where = nil
-		} else if s.Where, err = condition([]string{titled, enabledAndTitled}[g.rand.IntN(2)]); err != nil {
+		} else if s.Where, err = condition([]string{titled, enabledAndTitled, enabled}[g.rand.IntN(3)]); err != nil {
 			return err
 		}
 	case 8:

@@ -74,7 +74,7 @@ func (g *game) come() (*source, error) {
 		s.cfg.Scope.FilteredRead, s.cfg.Scope.Guests = true, false
 	case 1:
 		s.cfg.Scope.FilteredRead = true
-		if s.cfg.Scope.Where, err = condition(enabledAndTitled); err != nil {
+		if s.cfg.Scope.Where, err = condition(enabled); err != nil {
 			return nil, err
 		}
 	}
