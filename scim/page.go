@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"scimbridge/scim/directory"
+	"scimbridge/scim/fair"
 )
 
 // schemaList is the schema of a list (RFC 7644 §3.4.2).
@@ -151,6 +152,7 @@ func (p *page) gather(b *body, proj *projection) {
 	b.scratch = p.appendHead(b.scratch)
 	b.cut()
 	first := true
+	var pace fair.Pace
 	p.result.cut(p.start-1, p.start-1+p.items, func(s section, i, j int) {
 		for i < j {
 			if !first {
@@ -162,6 +164,9 @@ func (p *page) gather(b *body, proj *projection) {
 			if proj != nil {
 				b.held = p.view.At(t, at)
 				b.pieces, b.scratch = proj.pieces(b.pieces, b.scratch, &b.held)
+				if i%16 == 0 {
+					pace.Keep()
+				}
 			} else {
 				run = s.run(i, j)
 				b.pieces = p.view.Pieces(b.pieces, t, at, at+run)
