@@ -56,7 +56,7 @@ func (c limited) watch(want int) (stop func() (wrong []string)) {
 
 // count asks how many users there are, and says what is wrong with the answer.
 func (c limited) count(ctx context.Context, want int) (fault string) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.b.scim+"/Users?count=1", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.b.scim+"/Users?count=0", nil)
 	if err != nil {
 		return err.Error()
 	}
@@ -82,7 +82,7 @@ func TestSourceIsRenamed(t *testing.T) {
 	b, all, fab, two := newTenantsBridge(t)
 	others := fabrikam.source("fabrikam", "interval: 1h") + northwind.source("northwind", "interval: 1h")
 	file := func(name, list string) string {
-		return config("    - {name: fab, token_file: fab.token, sources: [fabrikam]}\n    - {name: two, token_file: two.token, sources: ["+list+"]}\n",
+		return config("    - {name: fab, token_file: fab.token, sources: [fabrikam]}\n    - {name: two, token_file: two.token, sources: ["+list+"]}\n  public_url: https://scim.example.com/scim/v2\n",
 			contoso.source(name, "interval: 1h"), others)
 	}
 	b.write("config.yaml", file("contoso", "contoso, northwind"))
