@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unsafe"
 )
 
 // A Draft collects the changes of a round against the snapshot that it starts
@@ -20,11 +21,12 @@ type Draft struct {
 	rebase bool
 
 	entries  []entry
-	byID     map[string]int32 // id -> entry
-	byRef    map[ref]int32    // ref of a resource that was known before -> entry
-	firstSeq uint32           // of the new ones
-	fresh    []int32          // sequence number of a new one less firstSeq -> entry
+	byID     idTable       // id -> entry
+	byRef    map[ref]int32 // ref of a resource that was known before -> entry
+	firstSeq uint32        // of the new ones
+	fresh    []int32       // sequence number of a new one less firstSeq -> entry
 	bodies   spool
+	scratch  []byte // for what is kept at once
 
 	ops     map[ref][]memberOp // group -> its changes of membership, in order
 	pending []pendingOp        // those that name a resource not known yet
@@ -40,16 +42,26 @@ type entry struct {
 	hides    bool   // the body does not name the manager
 	manager  uint64 // hash of the manager's id; 0: none
 
-	off        int64 // of the body, in bodies
-	size       uint32
+	// Hashes: of the id, of a userName (0: none).
+	id, userName uint64
+	off          int64 // of the rest, in bodies
+}
+
+// An entryRest is what is not asked of an entry before the draft is sealed. A
+// first draft has an entry for everybody; so it lies in the file of bodies,
+// before the hashes of further e-mail addresses and the body.
+type entryRest struct {
+	keys       [numKeys]uint64 // hashes; 0: none. keyEmail is the first e-mail
+	created    int64           // milliseconds; 0: not said
+	size       uint32          // of the body
+	emails     uint32          // how many further ones
 	idOff      uint32
-	idLen      uint16
+	idLen      uint32
 	display    uint32
 	displayLen uint32
-	keys       [numKeys]uint64 // hashes; 0: none. keyEmail is the first e-mail
-	emails     []uint64        // the further ones
-	created    int64           // milliseconds; 0: not said
 }
+
+const restSize = uint32(unsafe.Sizeof(entryRest{}))
 
 type memberOp struct {
 	member ref
@@ -72,7 +84,7 @@ type pendingOp struct {
 func newDraft(p *Picture, base *Snapshot, nextSeq uint32) *Draft {
 	return &Draft{
 		picture: p, base: base, nextSeq: nextSeq, firstSeq: nextSeq,
-		byID: make(map[string]int32), byRef: make(map[ref]int32),
+		byID: newIDTable(0), byRef: make(map[ref]int32),
 		ops: make(map[ref][]memberOp),
 	}
 }
@@ -85,7 +97,7 @@ var ErrRecord = errors.New("the record cannot be served")
 // not grow to their number.
 func (d *Draft) Expect(n int) {
 	if len(d.entries) == 0 {
-		d.entries, d.byID = make([]entry, 0, n), make(map[string]int32, n)
+		d.entries, d.byID = make([]entry, 0, n), newIDTable(n)
 	}
 }
 
@@ -106,7 +118,7 @@ func (d *Draft) put(rec Record, manager uint64) error {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	base, known := d.base.ByID(rec.ID)
-	i, drafted := d.byID[rec.ID]
+	i, drafted := d.byID.find(rec.ID)
 	switch {
 	case known && base.typ != rec.Type, drafted && !known && d.entries[i].ref.typ() != rec.Type:
 		return fmt.Errorf("%w: putting %s %s: the id belongs to a resource of another type", ErrRecord, rec.Type, rec.ID)
@@ -124,9 +136,10 @@ func (d *Draft) put(rec Record, manager uint64) error {
 	default:
 		e.ref = makeRef(d.nextSeq, rec.Type)
 	}
-	e.fill(&rec)
+	rest, emails := restOf(&rec)
+	e.id, e.userName = rest.keys[keyID], rest.keys[keyUserName]
 	var err error
-	if e.off, err = d.bodies.add(rec.Body); err != nil {
+	if e.off, err = d.keepBody(&rest, emails, rec.Body); err != nil {
 		return fmt.Errorf("keeping a body: %w", err)
 	}
 	if e.ref.seq() == d.nextSeq {
@@ -136,11 +149,20 @@ func (d *Draft) put(rec Record, manager uint64) error {
 	return nil
 }
 
-// fill takes from the record what is not its body.
-func (e *entry) fill(rec *Record) {
+// keepBody keeps a body and what belongs to it, and gives the offset.
+func (d *Draft) keepBody(rest *entryRest, emails []uint64, body []byte) (off int64, err error) {
+	b := append(d.scratch[:0], asBytes(unsafe.Slice(rest, 1))...)
+	b = append(append(b, asBytes(emails)...), body...)
+	b = append(b, make([]byte, -len(b)&7)...) // the next one is read where it lies
+	d.scratch = b
+	return d.bodies.add(b)
+}
+
+// restOf takes from the record what is not its body.
+func restOf(rec *Record) (e entryRest, emails []uint64) {
 	e.size = uint32(len(rec.Body))
 	id := topLevel(rec.Body, "id")
-	e.idOff, e.idLen = uint32(offsetIn(rec.Body, id))+1, uint16(len(id)-2)
+	e.idOff, e.idLen = uint32(offsetIn(rec.Body, id))+1, uint32(len(id)-2)
 	if name := topLevel(rec.Body, "displayName"); name != nil {
 		e.display, e.displayLen = uint32(offsetIn(rec.Body, name)), uint32(len(name))
 	}
@@ -158,12 +180,14 @@ func (e *entry) fill(rec *Record) {
 		case e.keys[keyEmail] == 0:
 			e.keys[keyEmail] = h
 		default:
-			e.emails = append(e.emails, h)
+			emails = append(emails, h)
 		}
 	}
+	e.emails = uint32(len(emails))
 	if !rec.Created.IsZero() {
 		e.created = rec.Created.UnixMilli()
 	}
+	return e, emails
 }
 
 // offsetIn gives where part, a sub-slice of whole, begins.
@@ -207,11 +231,10 @@ func (r Resource) holds(rec *Record, manager uint64) bool {
 // Remove takes a resource out, and with it the memberships that name it. An
 // unknown id is nothing to remove.
 func (d *Draft) Remove(id string) {
-	e := entry{gone: true}
-	e.keys[keyID] = keyHash(id)
+	e := entry{gone: true, id: keyHash(id)}
 	if base, ok := d.base.ByID(id); ok {
 		e.known, e.ref = true, base.ref()
-	} else if i, ok := d.byID[id]; ok {
+	} else if i, ok := d.byID.find(id); ok {
 		e.ref = d.entries[i].ref
 	} else {
 		return
@@ -221,12 +244,12 @@ func (d *Draft) Remove(id string) {
 
 // set keeps an entry, in the place of an earlier one.
 func (d *Draft) set(id string, e entry) {
-	if i, ok := d.byID[id]; ok {
+	if i, ok := d.byID.find(id); ok {
 		d.entries[i] = e
 		return
 	}
 	i := int32(len(d.entries))
-	d.byID[strings.Clone(id)] = i // it may be a part of all that there is on her
+	d.byID.set(id, i)
 	if seq := e.ref.seq(); seq >= d.firstSeq {
 		d.fresh = append(d.fresh, i) // they are numbered one after the other
 	} else {
@@ -237,14 +260,14 @@ func (d *Draft) set(id string, e entry) {
 
 // Holds says whether the draft puts the resource, as it will be or as it is.
 func (d *Draft) Holds(id string) bool {
-	i, ok := d.byID[id]
+	i, ok := d.byID.find(id)
 	return ok && !d.entries[i].gone
 }
 
 // Serves says whether the sealed snapshot would hold the resource, put or left as
 // it is. Keeps says whether it would hold it detached.
 func (d *Draft) Serves(id string) bool {
-	if i, ok := d.byID[id]; ok {
+	if i, ok := d.byID.find(id); ok {
 		return !d.entries[i].gone
 	}
 	_, ok := d.base.ByID(id)
@@ -253,7 +276,7 @@ func (d *Draft) Serves(id string) bool {
 
 // Keeps: see [Draft.Serves].
 func (d *Draft) Keeps(id string) bool {
-	if i, ok := d.byID[id]; ok {
+	if i, ok := d.byID.find(id); ok {
 		return !d.entries[i].gone && d.entries[i].detached
 	}
 	r, ok := d.base.ByID(id)
@@ -286,7 +309,7 @@ func (d *Draft) op(group, member ref, kind opKind) {
 }
 
 func (d *Draft) resolve(id string) (ref, bool) {
-	if i, ok := d.byID[id]; ok {
+	if i, ok := d.byID.find(id); ok {
 		return d.entries[i].ref, true
 	}
 	r, ok := d.base.ByID(id)

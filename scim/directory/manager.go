@@ -29,7 +29,7 @@ func (d *Draft) Misled() []string {
 	}
 	var misled []string
 	if len(wrong) > 0 {
-		for id, i := range d.byID {
+		for id, i := range d.byID.all() {
 			if wrong[i] {
 				misled = append(misled, id)
 			}
@@ -60,8 +60,8 @@ func (d *Draft) managers() (served map[uint64]bool, moved []uint64) {
 		}
 		// Without a base nobody is there whom another could have misled before.
 		if e.ref.typ() == User && e.gone == e.known && d.base.Len(User) > 0 {
-			moved = append(moved, e.keys[keyID])
-			served[e.keys[keyID]] = false
+			moved = append(moved, e.id)
+			served[e.id] = false
 		}
 	}
 	if len(served) == 0 {
@@ -69,8 +69,8 @@ func (d *Draft) managers() (served map[uint64]bool, moved []uint64) {
 	}
 	for i := range d.entries {
 		e := &d.entries[i]
-		if _, asked := served[e.keys[keyID]]; asked && !e.gone && e.ref.typ() == User {
-			served[e.keys[keyID]] = true
+		if _, asked := served[e.id]; asked && !e.gone && e.ref.typ() == User {
+			served[e.id] = true
 		}
 	}
 	for h, is := range served {

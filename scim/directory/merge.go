@@ -158,9 +158,9 @@ func (m *merger) copyRow(res Resource) uint32 {
 		return m.w.add(res.typ, *old)
 	}
 	row := *old
-	row.links = uint32(len(m.w.links))
-	m.w.links = append(m.w.links, res.linkRefs()...)
-	row.chunk = uint32(len(m.w.chunkRefs))
+	row.links = uint32(m.w.links.n)
+	m.w.links.add(res.linkRefs()...)
+	row.chunk = uint32(m.w.chunkRefs.n)
 	switch {
 	case old.flags&flagScattered == 0:
 		row.off = m.w.off
@@ -187,8 +187,8 @@ func (m *merger) copyRow(res Resource) uint32 {
 // addChunk adds a chunk whose elements are written already.
 func (m *merger) addChunk(seg *segment, c chunkRecord, off uint64) {
 	members := c.refs(seg)
-	c.off, c.members = off, uint32(len(m.w.members))
-	m.w.members = append(m.w.members, members...)
+	c.off, c.members = off, uint32(m.w.members.n)
+	m.w.members.add(members...)
 	m.w.addChunk(c)
 }
 
@@ -218,7 +218,7 @@ func (m *merger) scatter(res Resource, row *rowRecord) {
 	for i := range int(res.rec.chunks) {
 		seg, c := res.chunkAt(i)
 		if !m.merged[seg.id] {
-			m.w.chunkRefs = append(m.w.chunkRefs, res.seg.chunkRefs[int(res.rec.chunk)+i])
+			m.w.chunkRefs.add(res.seg.chunkRefs[int(res.rec.chunk)+i])
 			continue
 		}
 		off := m.w.off
@@ -235,10 +235,9 @@ func (m *merger) copyKeys(t Type) {
 	for i := m.from; i < len(m.s.segments); i++ {
 		seg := m.s.segments[i]
 		for k := range numKeys {
-			m.w.keys[t][k] = slices.Grow(m.w.keys[t][k], len(seg.keyRows[t][k]))
 			for n, row := range seg.keyRows[t][k] {
 				if to := m.rows[i][row]; to > 0 {
-					m.w.keys[t][k] = append(m.w.keys[t][k], keyEntry{seg.hashes[t][k][n], to - 1})
+					m.w.keys[t][k].add(keyEntry{seg.hashes[t][k][n], to - 1})
 				}
 				if n%1024 == 0 {
 					pace.Keep()

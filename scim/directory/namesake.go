@@ -10,15 +10,15 @@ import (
 // all has been put, and gives the ids of those it took out.
 func (d *Draft) Yield() []string {
 	detached := make(map[uint64][]string) // hash of a userName -> those who went with it
-	for id, i := range d.byID {
+	for id, i := range d.byID.all() {
 		if e := &d.entries[i]; e.detached && !e.gone && e.ref.typ() == User {
-			if h := e.keys[keyUserName]; h != 0 {
+			if h := e.userName; h != 0 {
 				detached[h] = append(detached[h], id)
 			}
 		}
 	}
 	for r := range d.base.Detached(User) {
-		if _, drafted := d.byID[r.ID()]; drafted {
+		if _, drafted := d.byID.find(r.ID()); drafted {
 			continue
 		}
 		if name := r.UserName(); name != "" {
@@ -32,7 +32,7 @@ func (d *Draft) Yield() []string {
 	taken := make(map[uint64]bool)
 	for i := range d.entries {
 		e := &d.entries[i]
-		if h := e.keys[keyUserName]; !e.gone && !e.detached && e.ref.typ() == User && detached[h] != nil {
+		if h := e.userName; !e.gone && !e.detached && e.ref.typ() == User && detached[h] != nil {
 			taken[h] = true
 		}
 	}

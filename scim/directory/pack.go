@@ -98,7 +98,7 @@ func (p span) packed(dst []Piece, s *Snapshot, t Type) []Piece {
 
 // pack writes the packed section and gives the blocks of each type. The bodies
 // are read back from the file: they are in the kernel's memory still.
-func (w *segmentWriter) pack() (packs [NumTypes][]packRecord, size uint64, crc uint32, err error) {
+func (w *segmentWriter) pack(rows *[NumTypes][]rowRecord) (packs [NumTypes][]packRecord, size uint64, crc uint32, err error) {
 	if err := w.w.Flush(); err != nil {
 		return packs, 0, 0, err
 	}
@@ -112,7 +112,7 @@ func (w *segmentWriter) pack() (packs [NumTypes][]packRecord, size uint64, crc u
 	defer unmap(data)
 	p := packer{w: w}
 	for t := range NumTypes {
-		packs[t] = p.blocks(data[headerSize:], w.rows[t])
+		packs[t] = p.blocks(data[headerSize:], rows[t])
 	}
 	return packs, p.size, p.crc, w.err
 }

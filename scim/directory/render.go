@@ -18,7 +18,6 @@ func (s *sealer) write() (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the picture: %w", err)
 	}
-	w.expect(s.affected)
 	s.w, w.base = w, s.whole || len(s.base.segments) == 0
 	var pace fair.Pace
 	for t := range Type(NumTypes) {
@@ -181,14 +180,16 @@ func (s *sealer) begin(v *rendering, row *rowRecord) {
 	s.w.body(v.head)
 	row.head = uint32(1 + len(v.head))
 	row.flags |= saysActive(v.ref.typ(), v.head)
-	row.links = uint32(len(s.w.links))
+	row.links = uint32(s.w.links.n)
 	row.direct = uint32(len(v.parents))
 	row.total = uint32(len(v.parents) + len(v.indirect))
-	s.w.links = append(append(s.w.links, v.parents...), v.indirect...)
+	s.w.links.add(v.parents...)
+	s.w.links.add(v.indirect...)
 	if e := v.entry; e != nil {
-		row.idOff, row.idLen = e.idOff+1, e.idLen
-		if e.displayLen > 0 {
-			row.display, row.displayLen = e.display+1, e.displayLen
+		rest := s.rest(e)
+		row.idOff, row.idLen = rest.idOff+1, uint16(rest.idLen)
+		if rest.displayLen > 0 {
+			row.display, row.displayLen = rest.display+1, rest.displayLen
 		}
 		if e.inactive {
 			row.flags |= flagInactive
@@ -230,8 +231,8 @@ func (s *sealer) end(v *rendering, row *rowRecord, visible bool) {
 	tail := append(s.scratch[:0], metaLabel...)
 	tail = append(tail, metaOpen[v.ref.typ()]...)
 	switch {
-	case v.entry != nil && v.entry.created != 0:
-		tail = appendTime(tail, v.entry.created)
+	case v.entry != nil && s.rest(v.entry).created != 0:
+		tail = appendTime(tail, s.rest(v.entry).created)
 	case v.known:
 		tail = append(tail, v.base.created()...)
 	default:
@@ -295,17 +296,17 @@ func (s *sealer) index(v *rendering, row uint32) {
 	keys := &s.w.keys[v.ref.typ()]
 	if v.entry == nil {
 		v.base.eachKey(func(key int, hash uint64) {
-			keys[key] = append(keys[key], keyEntry{hash, row})
+			keys[key].add(keyEntry{hash, row})
 		})
 		return
 	}
-	for k, hash := range v.entry.keys {
+	for k, hash := range s.rest(v.entry).keys {
 		if hash != 0 {
-			keys[k] = append(keys[k], keyEntry{hash, row})
+			keys[k].add(keyEntry{hash, row})
 		}
 	}
-	for _, hash := range v.entry.emails {
-		keys[keyEmail] = append(keys[keyEmail], keyEntry{hash, row})
+	for _, hash := range s.emails(v.entry) {
+		keys[keyEmail].add(keyEntry{hash, row})
 	}
 }
 
@@ -320,7 +321,7 @@ func (s *sealer) writeGroup(v *rendering) {
 	}
 	plan := s.planChunks(v, ops)
 	scattered := slices.ContainsFunc(plan, func(p plannedChunk) bool { return p.members == nil })
-	row := rowRecord{hash: hash64(v.head), chunk: uint32(len(s.w.chunkRefs)), chunks: uint32(len(plan))}
+	row := rowRecord{hash: hash64(v.head), chunk: uint32(s.w.chunkRefs.n), chunks: uint32(len(plan))}
 	if scattered {
 		row.flags = flagScattered
 		s.writeChunks(plan, &row, nil) // before the row's own bytes
@@ -417,7 +418,7 @@ func (s *sealer) writeChunks(plan []plannedChunk, row *rowRecord, sep []byte) {
 	for i, p := range plan {
 		row.hash += p.sum
 		if p.members == nil {
-			s.w.chunkRefs = append(s.w.chunkRefs, p.old)
+			s.w.chunkRefs.add(p.old)
 			continue
 		}
 		if i > 0 {
@@ -431,8 +432,8 @@ func (s *sealer) writeChunks(plan []plannedChunk, row *rowRecord, sep []byte) {
 
 // writeChunk writes the elements of some members.
 func (s *sealer) writeChunk(members []ref) chunkRecord {
-	c := chunkRecord{off: s.w.off, count: uint32(len(members)), members: uint32(len(s.w.members))}
-	s.w.members = append(s.w.members, members...)
+	c := chunkRecord{off: s.w.off, count: uint32(len(members)), members: uint32(s.w.members.n)}
+	s.w.members.add(members...)
 	for i, m := range members {
 		if i > 0 {
 			s.w.body(comma)

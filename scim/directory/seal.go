@@ -40,7 +40,7 @@ func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, er
 		return nil, fmt.Errorf("reading the draft back: %w", err)
 	}
 	s.settle()
-	s.byID = nil // all that is named by an id is known; a first draft's are many
+	s.byID = idTable{} // all that is named by an id is known; a first draft's are many
 	seg, err := s.write()
 	if err != nil {
 		return nil, err
@@ -201,6 +201,7 @@ func (s *sealer) attachable(r ref) bool {
 // findAffected lists what may look different now.
 func (s *sealer) findAffected() {
 	var moved []ref // groups whose place among groups, or whose display, changed
+	s.affected = make([]ref, 0, len(s.entries))
 	for i := range s.entries {
 		s.affected = append(s.affected, s.entries[i].ref)
 	}
@@ -220,7 +221,9 @@ func (s *sealer) findAffected() {
 	for _, pairs := range [][]uint64{s.joined, s.left} {
 		for _, p := range pairs {
 			m := ref(p >> 32)
-			s.affected = append(s.affected, m)
+			if s.entry(m) == nil { // those of the draft are in it
+				s.affected = append(s.affected, m)
+			}
 			if m.typ() == Group {
 				moved = append(moved, m)
 			}
@@ -356,20 +359,35 @@ func (s *sealer) indirect(scratch, direct []ref) []ref {
 }
 
 // body gives the attributes of an entry.
-func (s *sealer) body(e *entry) []byte { return s.bodies.get(e.off, e.size) }
+func (s *sealer) body(e *entry) []byte {
+	rest := s.rest(e)
+	return s.bodies.get(e.off+int64(restSize+8*rest.emails), rest.size)
+}
+
+// rest gives what is kept with an entry's body.
+func (s *sealer) rest(e *entry) *entryRest {
+	return &asRecords[entryRest](s.bodies.get(e.off, restSize))[0]
+}
+
+// emails gives the hashes of an entry's e-mail addresses but the first.
+func (s *sealer) emails(e *entry) []uint64 {
+	return asRecords[uint64](s.bodies.get(e.off+int64(restSize), 8*s.rest(e).emails))
+}
 
 // display gives the displayName of an entry as a JSON string, or nil.
 func (s *sealer) display(e *entry) []byte {
-	if e.displayLen == 0 {
+	rest := s.rest(e)
+	if rest.displayLen == 0 {
 		return nil
 	}
-	return s.body(e)[e.display : e.display+e.displayLen]
+	return s.body(e)[rest.display : rest.display+rest.displayLen]
 }
 
 // name gives the id and the display of a resource as they will be.
 func (s *sealer) name(r ref) (id, display []byte) {
 	if e := s.entry(r); e != nil && !e.gone {
-		return s.body(e)[e.idOff : e.idOff+uint32(e.idLen)], s.display(e)
+		rest := s.rest(e)
+		return s.body(e)[rest.idOff : rest.idOff+rest.idLen], s.display(e)
 	}
 	base, ok := s.base.byRef(r)
 	if !ok {

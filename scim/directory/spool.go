@@ -2,9 +2,7 @@ package directory
 
 import (
 	"bufio"
-	"fmt"
 	"os"
-	"syscall"
 )
 
 // A spool keeps byte strings until they are read back: in memory while they
@@ -39,12 +37,8 @@ func (s *spool) add(b []byte) (int64, error) {
 }
 
 func (s *spool) spill() error {
-	f, err := os.CreateTemp(s.dir, "draft-*"+tempSuffix)
+	f, err := createUnnamed(s.dir)
 	if err != nil {
-		return err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
 		return err
 	}
 	s.f, s.w = f, bufio.NewWriterSize(f, 256<<10)
@@ -62,12 +56,9 @@ func (s *spool) open() error {
 	if err := s.w.Flush(); err != nil {
 		return err
 	}
-	data, err := syscall.Mmap(int(s.f.Fd()), 0, int(s.size), syscall.PROT_READ, syscall.MAP_SHARED)
-	if err != nil {
-		return fmt.Errorf("mapping a draft: %w", err)
-	}
-	s.data = data
-	return nil
+	var err error
+	s.data, err = mapUnnamed(s.f, s.size)
+	return err
 }
 
 // get gives what was kept at an offset. It is valid until close.

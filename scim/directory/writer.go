@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path/filepath"
 	"slices"
 	"unsafe"
 
@@ -28,12 +29,12 @@ type segmentWriter struct {
 	crc      uint32 // of the body so far
 	err      error  // the first failure; later writes do nothing
 
-	rows      [NumTypes][]rowRecord
-	links     []ref
-	chunks    []chunkRecord
-	chunkRefs []chunkRef
-	members   []ref
-	keys      [NumTypes][numKeys][]keyEntry
+	rows      [NumTypes]column[rowRecord]
+	links     column[ref]
+	chunks    column[chunkRecord]
+	chunkRefs column[chunkRef]
+	members   column[ref]
+	keys      [NumTypes][numKeys]column[keyEntry]
 	managers  []uint64         // of users, by row, as far as there were any
 	since     map[uint32]int64 // row of a detached user -> since when
 }
@@ -50,22 +51,16 @@ func newSegmentWriter(d *disk, path string, id uint32) (*segmentWriter, error) {
 		return nil, err
 	}
 	w := &segmentWriter{id: id, path: path, disk: d, f: f, w: bufio.NewWriterSize(d.writer("segment", f), 256<<10)}
-	w.raw(make([]byte, headerSize))
-	return w, nil
-}
-
-// expect makes room for the rows of resources.
-func (w *segmentWriter) expect(all []ref) {
-	var n [NumTypes]int
-	for _, r := range all {
-		n[r.typ()]++
-	}
-	for t := range w.rows {
-		w.rows[t] = slices.Grow(w.rows[t], n[t])
-		for _, key := range []int{keyID, keyUserName, keyEmail, keyDisplayName} {
-			w.keys[t][key] = slices.Grow(w.keys[t][key], n[t])
+	dir := filepath.Dir(path)
+	w.links.dir, w.chunks.dir, w.chunkRefs.dir, w.members.dir = dir, dir, dir, dir
+	for t := range NumTypes {
+		w.rows[t].dir = dir
+		for k := range numKeys {
+			w.keys[t][k].dir = dir
 		}
 	}
+	w.raw(make([]byte, headerSize))
+	return w, nil
 }
 
 func (w *segmentWriter) raw(b []byte) {
@@ -83,8 +78,8 @@ func (w *segmentWriter) body(b []byte) {
 
 // add appends a row whose body has just been written.
 func (w *segmentWriter) add(t Type, r rowRecord) uint32 {
-	w.rows[t] = append(w.rows[t], r)
-	return uint32(len(w.rows[t]) - 1)
+	w.rows[t].add(r)
+	return uint32(w.rows[t].n - 1)
 }
 
 // manage notes whose report a user's row is.
@@ -100,13 +95,14 @@ func (w *segmentWriter) manage(row uint32, manager uint64) {
 
 // addChunk appends a chunk, and a reference to it as the next of a row.
 func (w *segmentWriter) addChunk(c chunkRecord) {
-	w.chunkRefs = append(w.chunkRefs, chunkRef{w.id, uint32(len(w.chunks))})
-	w.chunks = append(w.chunks, c)
+	w.chunkRefs.add(chunkRef{w.id, uint32(w.chunks.n)})
+	w.chunks.add(c)
 }
 
 // finish writes the remaining sections and the header, makes the file durable
 // and gives it its name.
 func (w *segmentWriter) finish() (*segment, error) {
+	defer w.release()
 	header := headerRecord{magic: segmentMagic, format: formatVersion, segment: w.id}
 	header.sections[secBody] = sectionRecord{off: headerSize, size: w.off, crc: w.crc}
 	pos := headerSize + w.off
@@ -114,37 +110,48 @@ func (w *segmentWriter) finish() (*segment, error) {
 		w.raw(make([]byte, -pos&7))
 		pos += -pos & 7
 	}
+	var rows [NumTypes][]rowRecord
+	for t := range NumTypes {
+		rows[t] = take(w, &w.rows[t])
+	}
 	var packs [NumTypes][]packRecord
 	if w.base && w.err == nil {
 		pad()
 		packed := sectionRecord{off: pos}
-		packs, packed.size, packed.crc, w.err = w.pack()
+		packs, packed.size, packed.crc, w.err = w.pack(&rows)
 		header.sections[secPacked] = packed
 		pos += packed.size
 	}
-	section := func(i int, b []byte) {
-		pad()
-		header.sections[i] = sectionRecord{off: pos, size: uint64(len(b)), crc: crc32.Checksum(b, castagnoli)}
+	begin := func(i int) { pad(); header.sections[i].off = pos }
+	part := func(i int, b []byte) {
+		s := &header.sections[i]
+		s.size += uint64(len(b))
+		s.crc = crc32.Update(s.crc, castagnoli, b)
 		w.raw(b)
 		pos += uint64(len(b))
 	}
-	section(secLinks, asBytes(w.links))
-	section(secChunks, asBytes(w.chunks))
-	section(secChunkRefs, asBytes(w.chunkRefs))
-	section(secMembers, asBytes(w.members))
+	section := func(i int, b []byte) { begin(i); part(i, b) }
+	var sorted []keyEntry // of one key after the other
+	section(secLinks, asBytes(take(w, &w.links)))
+	section(secChunks, asBytes(take(w, &w.chunks)))
+	section(secChunkRefs, asBytes(take(w, &w.chunkRefs)))
+	section(secMembers, asBytes(take(w, &w.members)))
 	for t := range NumTypes {
-		section(secRows+t, asBytes(w.rows[t]))
+		section(secRows+t, asBytes(rows[t]))
 		section(secPacks+t, asBytes(packs[t]))
-		section(secDetached+t, asBytes(detachedRows(w.rows[t])))
-		section(secModified+t, asBytes(byModified(w.rows[t])))
+		section(secDetached+t, asBytes(detachedRows(rows[t])))
+		section(secModified+t, asBytes(byModified(rows[t])))
 		for k := range numKeys {
-			hashes, rows := splitKeys(w.keys[t][k])
-			w.keys[t][k] = nil
-			section(secHashes+t*numKeys+k, asBytes(hashes))
-			section(secKeyRows+t*numKeys+k, asBytes(rows))
+			sorted = sortKeys(append(sorted[:0], take(w, &w.keys[t][k])...))
+			w.keys[t][k].close()
+			hashes, keyRows := secHashes+t*numKeys+k, secKeyRows+t*numKeys+k
+			begin(hashes)
+			inParts(sorted, func(e keyEntry) uint64 { return e.hash }, func(b []byte) { part(hashes, b) })
+			begin(keyRows)
+			inParts(sorted, func(e keyEntry) uint32 { return e.row }, func(b []byte) { part(keyRows, b) })
 		}
 	}
-	w.writeManagers(section)
+	w.writeManagers(rows[User], section)
 	if w.err == nil {
 		w.err = w.w.Flush()
 	}
@@ -174,7 +181,7 @@ func (w *segmentWriter) detach(row uint32, since int64) {
 }
 
 // writeManagers writes what only users have.
-func (w *segmentWriter) writeManagers(section func(int, []byte)) {
+func (w *segmentWriter) writeManagers(users []rowRecord, section func(int, []byte)) {
 	var order []uint32
 	for row, manager := range w.managers {
 		if manager != 0 {
@@ -187,14 +194,38 @@ func (w *segmentWriter) writeManagers(section func(int, []byte)) {
 	section(secManagers, asBytes(w.managers))
 	section(secByManager, asBytes(order))
 	var since []int64
-	for _, row := range detachedRows(w.rows[User]) {
+	for _, row := range detachedRows(users) {
 		since = append(since, w.since[row])
 	}
 	section(secSince, asBytes(since))
 }
 
+// take gives the records of a column of the writer's, none after a failure.
+func take[T any](w *segmentWriter, c *column[T]) []T {
+	records, err := c.all()
+	if w.err == nil {
+		w.err = err
+	}
+	return records
+}
+
+// release drops what is not in the segment file.
+func (w *segmentWriter) release() {
+	w.links.close()
+	w.chunks.close()
+	w.chunkRefs.close()
+	w.members.close()
+	for t := range NumTypes {
+		w.rows[t].close()
+		for k := range numKeys {
+			w.keys[t][k].close()
+		}
+	}
+}
+
 // discard drops the unfinished file.
 func (w *segmentWriter) discard() {
+	w.release()
 	w.f.Close()
 	os.Remove(w.path + tempSuffix)
 }
@@ -223,13 +254,21 @@ func byModified(rows []rowRecord) []uint32 {
 	return order
 }
 
-func splitKeys(keys []keyEntry) (hashes []uint64, rows []uint32) {
+func sortKeys(keys []keyEntry) []keyEntry {
 	fair.SortFunc(keys, func(a, b keyEntry) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row))
 	})
-	hashes, rows = make([]uint64, len(keys)), make([]uint32, len(keys))
-	for i, k := range keys {
-		hashes[i], rows[i] = k.hash, k.row
+	return keys
+}
+
+// inParts gives a field of each entry, as bytes, some thousand at a time.
+func inParts[T any](entries []keyEntry, field func(keyEntry) T, give func([]byte)) {
+	buf := make([]T, 0, min(len(entries), 4096))
+	for part := range slices.Chunk(entries, 4096) {
+		buf = buf[:0]
+		for _, e := range part {
+			buf = append(buf, field(e))
+		}
+		give(asBytes(buf))
 	}
-	return hashes, rows
 }
