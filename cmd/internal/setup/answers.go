@@ -64,7 +64,7 @@ func Flags() []Flag {
 		{keyMethod, "how to show the registration: `HOW` is portal, az, powershell or done"},
 		{keyClientID, "application (client) `ID`"},
 		{keyTenantID, "directory (tenant) `ID` or domain"},
-		{keySecretFile, "`FILE` with the client secret's value"},
+		{keySecretFile, "`FILE` with the client secret's value; a relative path begins in the folder of the configuration"},
 		{keyCertificate, "certificate `FILE` in PEM"},
 		{keyPrivateKey, "private key `FILE` of the certificate, in PEM"},
 		{keyFederated, "`FILE` where the platform keeps the federated token"},

@@ -37,6 +37,23 @@ func answered(a Answers) *setup {
 	return &setup{draft: &draft{Answers: a}, file: "/etc/scim-bridge/config.yaml", dir: "/etc/scim-bridge", style: style{unicode: true}}
 }
 
+// Paths are as in the file: who names one from where he stands is told.
+func TestReadableNamesWherePathsBegin(t *testing.T) {
+	s := answered(nil)
+	s.dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(s.dir, "here"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.readable("here"); got != "here" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for text, told := range map[string]bool{"etc/here": true, filepath.Join(s.dir, "gone"): false} {
+		if _, err := s.readable(text); err == nil || strings.Contains(err.Error(), "relative path begins in") != told {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // All ways to register name exactly the permissions needed, their ids, and no
 // line is wider than a terminal.
 func TestInstructions(t *testing.T) {

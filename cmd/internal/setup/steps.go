@@ -162,6 +162,9 @@ func (s *setup) readable(text string) (string, error) {
 		path = filepath.Join(s.dir, path)
 	}
 	f, err := os.Open(path)
+	if err != nil && path != os.ExpandEnv(text) {
+		return "", fmt.Errorf("%w (a relative path begins in the configuration's folder)", err)
+	}
 	if err != nil {
 		return "", err
 	}
