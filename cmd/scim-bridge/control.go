@@ -363,10 +363,8 @@ func (p *program) act(ctx context.Context, source, action string, form url.Value
 		if err := p.printJSON(round); err != nil {
 			return err
 		}
-	} else if action == "unfreeze" && round.Outcome == string(mirror.Unchanged) {
-		fmt.Fprintf(p.stdout, "%s: %s; nothing had changed meanwhile\n", source, paletteFor(p.stdout).paint(good, "unfrozen"))
 	} else {
-		if action == "unfreeze" {
+		if action == "unfreeze" && round.Outcome != string(mirror.NotFrozen) {
 			fmt.Fprintf(p.stdout, "%s: no longer frozen\n", source)
 		}
 		p.printRound(source, &round)
