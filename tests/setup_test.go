@@ -195,6 +195,7 @@ func TestSetup(t *testing.T) {
 	d.expect(`✗ "moon" is none of global, usgov, dod, china`)
 	d.answer("Cloud", "1")
 	d.answer("Enable API integration [yes]", "")
+	d.answer("Serve guests [yes]", "")
 	d.answer("Import groups [now]", "")
 	d.answer("Show hidden members [no]", "")
 	d.answer("Credential [secret]", "")
@@ -334,6 +335,7 @@ func TestSetupTranscript(t *testing.T) {
 	d.answer("Name [m365]", "contoso")
 	d.answer("Cloud [global]", "")
 	d.answer("Enable API integration [yes]", "")
+	d.answer("Serve guests [yes]", "")
 	d.answer("Import groups [now]", "")
 	d.answer("Show hidden members [no]", "")
 	d.answer("Credential [secret]", "")
@@ -343,6 +345,7 @@ func TestSetupTranscript(t *testing.T) {
 	d.answer("Directory (tenant) ID", tenant.ID())
 	d.answer("Secret value (not shown)", setupSecret)
 	d.answer("Platform [okta]", "")
+	d.answer("Mapping [okta]", "")
 	d.answer("Name [okta]", "")
 	d.answer("Endpoint [proxy]", "")
 	d.answer("Listen on [127.0.0.1:8880]", listen)
@@ -423,6 +426,7 @@ func TestSetupWithCertificateAndPastedAnswer(t *testing.T) {
 		"--credential", "new-certificate", "--consent", "mail", "--method", "powershell", "--client-id", tenant.clientID, "--tenant-id", "",
 		"--expose", "local", "--listen", freeAddress(t)}, tenant.flags...)...)
 	d.answer("Name [m365]", "contoso")
+	d.answer("Serve guests [yes]", "")
 	d.answer("Import groups [now]", "later")
 	shown := d.expect("Waiting for the browser")
 	if strings.Contains(shown, "GroupMember.Read.All") || !strings.Contains(shown, "New-MgApplication") || !strings.Contains(shown, "Subject: ") || !strings.Contains(shown, "copy "+filepath.Join(dir, "contoso.crt")) || !strings.Contains(strings.Join(strings.Fields(shown), " "), "cannot be taken here") {
@@ -493,7 +497,7 @@ func TestSetupLeftAtOnce(t *testing.T) {
 func TestSetupWaitsForConsent(t *testing.T) {
 	tenant := startNewTenant(t, graphtest.App{Secret: setupSecret, Permissions: usersAndGroups})
 	dir := filepath.Join(t.TempDir(), "etc")
-	args := append([]string{"setup", "--config", filepath.Join(dir, "config.yaml"), "--source", "contoso", "--cloud", "global", "--enabled", "yes", "--groups", "now",
+	args := append([]string{"setup", "--config", filepath.Join(dir, "config.yaml"), "--source", "contoso", "--cloud", "global", "--enabled", "yes", "--guests", "yes", "--groups", "now",
 		"--hidden-members", "no", "--credential", "secret", "--consent", "elsewhere", "--method", "done", "--tenant-id", tenant.ID()}, tenant.flags...)
 	d := talk(t, nil, args...)
 	d.answer("Application (client) ID", "7d2e0000-1111-4222-8333-444455556666")

@@ -20,6 +20,7 @@ const (
 	keyEnabled      = "enabled"
 	keyGroups       = "groups"
 	keyHidden       = "hidden-members"
+	keyGuests       = "guests"
 	keyConsent      = "consent"
 	keyCredential   = "credential"
 	keyMethod       = "method"
@@ -31,6 +32,7 @@ const (
 	keyFederated    = "federated-token-file"
 	keyManagedID    = "managed-identity-client-id"
 	keyPlatform     = "platform"
+	keyPreset       = "preset"
 	keyClient       = "client"
 	keyExpose       = "expose"
 	keyListen       = "listen"
@@ -59,6 +61,7 @@ func Flags() []Flag {
 		{keyEnabled, "enable the API integration: `yes` or no (then nothing is asked of Microsoft yet)"},
 		{keyGroups, "import groups `now` or later"},
 		{keyHidden, "list the permission to see hidden members of groups, too: `yes` or no"},
+		{keyGuests, "serve guest users: `yes` or no"},
 		{keyConsent, "how consent comes: `HOW` is elsewhere (admin center, command line; or there already), link (Microsoft's page) or mail (a text to send)"},
 		{keyCredential, "`KIND` of credential: secret, new-certificate, certificate, federated or managed-identity"},
 		{keyMethod, "how to show the registration: `HOW` is portal, az, powershell or done"},
@@ -70,6 +73,7 @@ func Flags() []Flag {
 		{keyFederated, "`FILE` where the platform keeps the federated token"},
 		{keyManagedID, "client `ID` of a user-assigned managed identity"},
 		{keyPlatform, "identity `PLATFORM`: " + platformNames()},
+		{keyPreset, "`MAPPING` of attributes: entra-default, okta or sailpoint (default: the platform's, where there is one)"},
 		{keyClient, "`NAME` of the platform in logs and metrics (default: the platform)"},
 		{keyExpose, "`HOW` platforms reach the endpoint: proxy, https or local"},
 		{keyListen, "`ADDRESS` of the endpoint"},

@@ -11,6 +11,8 @@ type platform struct {
 	// oauth2 has it prove itself by client credentials; otherwise it gets a
 	// bearer token.
 	oauth2 bool
+	// preset is the mapping with its habits; "": the default.
+	preset string
 	// boxes are the lines to paste: {url}, {host}, {token}, {id}, {secret} and
 	// {token_url} stand for the values.
 	where string
@@ -19,12 +21,12 @@ type platform struct {
 
 // platforms: docs/scim.md says more of each.
 var platforms = []platform{
-	{option: option{"okta", "Okta"},
+	{option: option{"okta", "Okta"}, preset: "okta",
 		where: "Applications > a SCIM 2.0 app > Provisioning > Integration",
 		boxes: [][2]string{{"SCIM connector base URL", "{url}"}, {"Unique identifier field", "userName"},
 			{"Provisioning actions", "Import New Users and Profile Updates, Import Groups"},
 			{"Authentication mode", "HTTP Header"}, {"Authorization", "{token}"}}},
-	{option: option{"sailpoint", "SailPoint Identity Security Cloud, IdentityIQ"},
+	{option: option{"sailpoint", "SailPoint Identity Security Cloud, IdentityIQ"}, preset: "sailpoint",
 		where: "SCIM 2.0 source",
 		boxes: [][2]string{{"Host URL", "{url}"}, {"Authentication type", "API Token"}, {"API token", "{token}"},
 			{"Delta aggregation", "on; yyyy-MM-dd'T'HH:mm:ss'Z', UTC"}}},

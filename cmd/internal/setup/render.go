@@ -95,6 +95,12 @@ func (s *setup) renderSource(b *strings.Builder) {
 	}
 	line("login_url", a[keyLoginURL])
 	line("graph_url", a[keyGraphURL])
+	if a[keyGuests] == no {
+		b.WriteString("    users:\n      guests: exclude\n")
+	}
+	if a[keyPreset] != "" && a[keyPreset] != "entra-default" {
+		fmt.Fprintf(b, "    mapping: {preset: %s}\n", scalar(a[keyPreset]))
+	}
 	if a[keyGroups] == "later" {
 		b.WriteString("    groups:\n      enabled: false    # true takes the permission GroupMember.Read.All\n")
 	}

@@ -191,3 +191,40 @@ func TestCheckSecret(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Guests and the mapping are in the file where they are not as by default.
+func TestGuestsAndMapping(t *testing.T) {
+	base := Answers{keySource: "contoso", keyCredential: "federated", keyFederated: "/nowhere", keyEnabled: no}
+	for _, c := range []struct {
+		guests, preset string
+		want           config.Guests
+		mapping        config.Preset
+	}{{yes, "entra-default", config.GuestsInclude, ""}, {no, "okta", config.GuestsExclude, "okta"}, {no, "sailpoint", config.GuestsExclude, "sailpoint"}} {
+		a := Answers{keyGuests: c.guests, keyPreset: c.preset}
+		for key, answer := range base {
+			a[key] = answer
+		}
+		text := answered(a).render(true)
+		cfg, err := config.LoadBytes("/etc/scim-bridge/config.yaml", []byte(text), os.LookupEnv)
+		if err != nil {
+			t.Fatalf("%v of\n%s", err, text)
+		}
+		if s := cfg.Sources[0]; s.Users.Guests != c.want || s.Mapping.Preset != c.mapping {
+			t.Errorf("guests are %s, the mapping is %q, of\n%s", s.Users.Guests, s.Mapping.Preset, text)
+		}
+	}
+	for _, p := range platforms {
+		if p.preset != "" && !strings.Contains(Flags()[presetFlag()].Usage, p.preset) {
+			t.Errorf("the flag does not know %s", p.preset)
+		}
+	}
+}
+
+func presetFlag() int {
+	for i, f := range Flags() {
+		if f.Name == keyPreset {
+			return i
+		}
+	}
+	return 0
+}

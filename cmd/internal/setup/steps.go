@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,8 @@ func (s *setup) tenant(ctx context.Context) error {
 }
 
 func (s *setup) contents(ctx context.Context) error {
-	if err := s.questions(ctx, question{key: keyGroups, label: "Import groups", preset: "now", about: "Users are imported in any case. Groups, too?", options: []option{
+	if err := s.questions(ctx, question{key: keyGuests, label: "Serve guests", preset: yes, options: yesNo,
+		about: "Guests are users, too. Does the platform get them? users in the file, and docs/scope.md, have all the other rules of who is served."}, question{key: keyGroups, label: "Import groups", preset: "now", about: "Users are imported in any case. Groups, too?", options: []option{
 		{"now", "groups and who is in them; needs one more permission"},
 		{"later", "users only; may be turned on at any time"}}}); err != nil || s.is(keyGroups, "later") {
 		return err
@@ -229,6 +231,9 @@ func (s *setup) platform(ctx context.Context) error {
 	if err := s.questions(ctx, question{key: keyPlatform, label: "Platform", preset: "okta", about: "Which platform imports?", options: platformOptions()}); err != nil {
 		return err
 	}
+	if err := s.mapping(ctx); err != nil {
+		return err
+	}
 	preset := s.draft.Answers[keyPlatform]
 	if preset == "other" {
 		preset = "importer"
@@ -243,6 +248,19 @@ func (s *setup) platform(ctx context.Context) error {
 		return err
 	}
 	return s.endpoint(ctx)
+}
+
+// mapping asks for the preset, where the platform has one or one was given.
+func (s *setup) mapping(ctx context.Context) error {
+	own := s.chosen()
+	if _, given := s.given[keyPreset]; own.preset == "" && !given {
+		return nil
+	}
+	return s.questions(ctx, question{key: keyPreset, label: "Mapping", preset: cmp.Or(own.preset, "entra-default"),
+		about: "How are attributes laid out? docs/mapping.md has the tables.", options: []option{
+			{"okta", "what Okta demands: a name and a primary address for everybody, made up where Entra has none"},
+			{"sailpoint", "the same for SailPoint, with a full name to correlate by"},
+			{"entra-default", "as Microsoft's own SCIM API has it; nothing is made up"}}})
 }
 
 func (s *setup) endpoint(ctx context.Context) error {
