@@ -74,7 +74,7 @@ was (or would be left out), 2 usage or configuration.`,
 			}
 			if len(found) == 0 {
 				return fmt.Errorf("nothing is called %q: no user has that id, userPrincipalName, mail or displayName, and no group that id, displayName or mailNickname; "+
-					"it is not in the tenant, or has not been read yet (scim-bridge status)", args[0])
+					"it is not in the tenant, has not been read yet (scim-bridge status), or is left out by users.read: filtered", args[0])
 			}
 			return nil
 		},
