@@ -291,3 +291,29 @@ func TestRemovedUsersMayGoAtOnce(t *testing.T) {
 	w.round()
 	w.counts(18, 18, 1)
 }
+
+// An approval is for what was shown: what a change of the file, or a round that was
+// committed meanwhile, would take away beyond it is held anew.
+func TestAnApprovalIsForWhatWasShown(t *testing.T) {
+	tenant, users, _ := company(30)
+	w := newWorld(t, tenant, nil)
+	w.round()
+	for _, id := range users[:8] {
+		tenant.RemoveUser(id)
+	}
+	shown := w.refresh(mirror.Options{}, mirror.Held)
+	w.configure(func(cfg *mirror.Config) { cfg.Scope.Exclude = users[8:18] })
+	report, err := w.mirror.Approve(t.Context(), shown.HeldRound, "a test")
+	if err != nil || report.Outcome != mirror.Held || report.HeldRound == shown.HeldRound {
+		t.Fatalf("the approval of round %d ends as %s of round %d, %v", shown.HeldRound, report.Outcome, report.HeldRound, err)
+	}
+	w.counts(30, 30, 1)
+	// Nor does it come back to life when the file is as it was.
+	w.configure(func(cfg *mirror.Config) { cfg.Scope.Exclude = nil })
+	again := w.refresh(mirror.Options{}, mirror.Held)
+	w.counts(30, 30, 1)
+	if report, err := w.mirror.Approve(t.Context(), again.HeldRound, "a test"); err != nil || report.Outcome != mirror.Approved {
+		t.Fatal(report.Outcome, err)
+	}
+	w.counts(30, 22, 1)
+}
