@@ -82,7 +82,9 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 		edgesSince = 0 // the picture shows them in the other way
 	}
 	if r.all {
-		r.draft.Expect(state.Users + state.Groups)
+		if r.current == nil { // else it is told of those only who change
+			r.draft.Expect(state.Users + state.Groups)
+		}
 		if err := r.scope.everybody(); err != nil {
 			return err
 		}
