@@ -205,3 +205,19 @@ func TestAManagerCostsHisReports(t *testing.T) {
 		t.Errorf("%d rows are read in a small tenant, %d in one twelve times as large: want the manager and his three reports", costs[0], costs[1])
 	}
 }
+
+// He may go at once, too: when somebody else has his userName.
+func TestAManagerWhoseNameIsSomebodyElses(t *testing.T) {
+	tenant, users, _ := company(20)
+	boss, ada := users[0], users[1]
+	tenant.SetManager(ada, boss)
+	w := newWorld(t, tenant, nil)
+	w.round()
+	tenant.RemoveUser(boss)
+	w.round()
+	w.led("kept inactive", boss, ada)
+	tenant.SetUser(map[string]any{"userPrincipalName": "uaa@contoso.example", "displayName": "another", "accountEnabled": true})
+	w.round()
+	w.counts(20, 20, 1)
+	w.led("gone for his name", "", ada)
+}
