@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	// chunkSize is how many members a new chunk has; one that grows past
+	// chunkSize is how many members a new chunk has: fewer are more references to
+	// be written with each change of a large group, more are more elements to be
+	// written with each change of a member. One that grows past
 	// twice that is cut.
-	chunkSize = 256
+	chunkSize = 128
 	// rebuildLimit is up to how many members a group is written anew, all in
 	// one place, when one of them changes.
 	rebuildLimit = 1024
