@@ -155,22 +155,25 @@ func (p *Picture) readManifest() error {
 	return nil
 }
 
+// Published says whether a picture was ever published into a directory, readable
+// or not.
+func Published(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, manifestName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Move gives the picture in a directory to another one, durably, unless there is one
 // already: that of a source that has another name now. Where there is none it does
 // nothing, so that it may be done again. The picture must not be written meanwhile.
 func Move(from, to string) error {
-	has := func(dir string) (bool, error) {
-		_, err := os.Stat(filepath.Join(dir, manifestName))
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		return err == nil, err
-	}
-	source, err := has(from)
+	source, err := Published(from)
 	if err != nil || !source {
 		return err
 	}
-	if taken, err := has(to); err != nil || taken {
+	if taken, err := Published(to); err != nil || taken {
 		return err
 	}
 	if err := os.RemoveAll(to); err != nil { // what there is of a picture without manifest

@@ -11,7 +11,8 @@ import (
 // not read the view as it is: it lacks a source's people, whom the client may
 // know and would take for gone.
 //
-// That is so of a source that has been served before and whose picture was lost.
+// That is so of a source that has been served before and whose picture was lost,
+// in the file or not.
 // And it is so of every source of a state that has never had all of them: it may
 // have taken the place of a state that was lost with its disk, and of two tenants
 // the quicker one must not be served as if it were both. Once everybody has been
@@ -26,6 +27,8 @@ func (d *Daemon) complete(sources []string) error {
 		s := all[name]
 		switch {
 		case s == nil || s.picture.Current() != nil:
+		case s.state == stateLeft:
+			return fmt.Errorf("source %s is %s, and its last picture can't be read: %s", name, stateLeft, leftLost(name))
 		case s.imported:
 			return fmt.Errorf("the picture of source %s was lost and is being made again", name)
 		case s.cfg.Enabled && !d.opened.Load():

@@ -25,6 +25,9 @@ const whyLeft = "the source is no longer in the configuration"
 // Held implements admin.Generations.
 func (d *Daemon) Held(ctx context.Context, name string, list int) (*mirror.Diff, error) {
 	if s := d.gen.Load().sources[name]; s != nil && s.state == stateLeft {
+		if s.picture.Current() == nil {
+			return nil, fmt.Errorf("the last picture of source %s can't be read: %s", name, leftLost(name))
+		}
 		return mirror.Departure(s.picture.Current(), whyLeft, list), nil
 	}
 	s, err := d.pulled(name)

@@ -246,6 +246,18 @@ func (d *Daemon) hide(ctx context.Context, gen *generation, client string, held 
 	return err
 }
 
+// sources gives the sources that any client was shown. s.mu is held.
+func (s *shown) sources() []string {
+	var all []string
+	for _, sources := range s.known {
+		all = slices.AppendSeq(all, maps.Keys(sources))
+	}
+	return all
+}
+
+// toAny says whether any client was shown a source. s.mu is held.
+func (s *shown) toAny(source string) bool { return slices.Contains(s.sources(), source) }
+
 // forgetSource forgets who was shown a source, as the store does by itself.
 func (s *shown) forgetSource(name string) {
 	for _, sources := range s.known {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -203,19 +204,19 @@ func (b *build) undo() {
 
 // left adds the sources that are no longer in the file.
 func (b *build) left(ctx context.Context) error {
-	dirs, err := os.ReadDir(picturesDir(b.cfg))
-	if err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("looking for pictures: %w", err)
+	names, err := b.leftNames()
+	if err != nil {
+		return err
 	}
-	for _, dir := range dirs {
-		name := dir.Name()
-		if b.next[name] != nil || !dir.IsDir() {
-			continue
-		}
+	for _, name := range names {
 		old := b.d.sources[name]
 		if old != nil && old.state == stateLeft && old.shelf == b.shelf {
 			b.next[name] = old
 			continue
+		}
+		published, err := directory.Published(filepath.Join(picturesDir(b.cfg), name))
+		if err != nil {
+			return err
 		}
 		state, err := b.state(ctx, name)
 		if err != nil {
@@ -225,14 +226,42 @@ func (b *build) left(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.Current() == nil {
-			continue
+		switch {
+		case p.Current() != nil:
+			b.d.log.Warn("source is no longer in the configuration; its last picture stays served", "source", name,
+				"mend", "put it back, or drop it with: scim-bridge approve --source "+name)
+		case published || b.d.shown.toAny(name):
+			b.d.log.Error("source is no longer in the configuration, and its last picture can't be read; clients that see it are refused", "source", name,
+				"mend", leftLost(name))
+		default:
+			continue // nobody ever saw it
 		}
-		b.d.log.Warn("source is no longer in the configuration; its last picture stays served", "source", name,
-			"mend", "put it back, or drop it with: scim-bridge approve --source "+name)
 		b.next[name] = &source{name: name, shelf: b.shelf, picture: p, state: stateLeft, imported: true}
 	}
 	return nil
+}
+
+// leftNames gives the sources that are no longer in the file and of which there
+// is a picture, or somebody has seen one.
+func (b *build) leftNames() ([]string, error) {
+	dirs, err := os.ReadDir(picturesDir(b.cfg))
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("looking for pictures: %w", err)
+	}
+	names := b.d.shown.sources()
+	for _, dir := range dirs {
+		if dir.IsDir() {
+			names = append(names, dir.Name())
+		}
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return b.next[name] != nil }), nil
+}
+
+// leftLost says what to do about a source that left the file and whose picture is
+// lost. It can't be made again: how to map the source stood in the file.
+func leftLost(name string) string {
+	return "put it back into the file, and its picture is made again without Microsoft; or drop it with: scim-bridge approve --source " + name
 }
 
 // picture gives the picture of a source: the one that is open, where it is as

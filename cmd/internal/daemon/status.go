@@ -131,7 +131,9 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 		st.Users, st.ActiveUsers, st.Groups = cur.Len(directory.User), cur.Active(directory.User), cur.Len(directory.Group)
 		st.Generation, st.Published = cur.Generation(), cur.Published()
 	}
-	if s.state == stateLeft {
+	if s.state == stateLeft && st.Generation == 0 {
+		st.Error = "it is no longer in the configuration, and its last picture can't be read, so clients that see it are refused: " + leftLost(s.name)
+	} else if s.state == stateLeft {
 		st.Error = "it is no longer in the configuration, and what is served of it stays as it was; see whom with: scim-bridge held --source " +
 			s.name + "; drop it with: scim-bridge approve --source " + s.name
 	}
