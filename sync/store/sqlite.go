@@ -96,6 +96,18 @@ func open(ctx context.Context, opts Options, pragmas ...string) (*DB, error) {
 	return s, nil
 }
 
+// keepTemporaryFiles has SQLite put what it sorts, or stages, and has no memory for
+// into the directory of the state, unless the environment names another one. It
+// would take /var/tmp or /tmp, which may be small, memory, or not writable. SQLite
+// looks into the environment once: the first database of a process decides.
+func keepTemporaryFiles(dir string) error {
+	const key = "SQLITE_TMPDIR"
+	if os.Getenv(key) != "" {
+		return nil
+	}
+	return os.Setenv(key, dir)
+}
+
 func (s *DB) start(ctx context.Context) error {
 	var err error
 	if s.opts.ReadOnly {
@@ -114,6 +126,9 @@ func (s *DB) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.removeClones(); err != nil {
+		return err
+	}
+	if err := keepTemporaryFiles(filepath.Dir(s.opts.Path)); err != nil {
 		return err
 	}
 	if s.writes, err = s.connect("rwc", writeCache, s.pragmas...); err != nil {
