@@ -32,6 +32,22 @@ func TestSourcesComeAndGo(t *testing.T) {
 			return nil
 		})
 	}
+	explained := func(state string) {
+		t.Helper()
+		one := someone(fabrikam)
+		for _, more := range [][]string{nil, {"--source", "fabrikam"}} {
+			status, stdout, stderr := b.runDaemon(append([]string{"explain", strings.ToUpper(one)}, more...)...)
+			for _, want := range []string{"(" + one + ") of source fabrikam: ", "served as it was: the source is not pulled (" + state + ")",
+				"last changed\n  in the endpoint at ", "in generation 1\n", "importer has ", `"id": "` + one + `"`} {
+				if status != 0 || !strings.Contains(stdout, want) {
+					t.Errorf("%q is not in what explain says, with status %d:\n%s%s", want, status, stdout, stderr)
+				}
+			}
+		}
+		if status, _, stderr := b.runDaemon("explain", "--source", "fabrikam", "nobody"); status != 1 || !strings.Contains(stderr, "source fabrikam is not pulled: "+state) {
+			t.Errorf("of nobody explain says, with status %d: %s", status, stderr)
+		}
+	}
 	both := contoso.UserCount() + fabrikam.UserCount()
 	users(contoso.UserCount())
 
@@ -60,11 +76,13 @@ func TestSourcesComeAndGo(t *testing.T) {
 			return nil
 		})
 		users(both)
+		explained("disabled")
 	})
 	t.Run("one that is taken out stays served, over a restart too, until it is dropped", func(t *testing.T) {
 		b.configure(first)
 		b.expectLog(`source is no longer in the configuration.*fabrikam`)
 		users(both)
+		explained("no longer in the file")
 		b.kill()
 		b.start()
 		users(both)

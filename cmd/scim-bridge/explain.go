@@ -242,8 +242,11 @@ func valueRule(v *mirror.Value) string {
 
 // writeChanges tells when things changed and who has seen it.
 func writeChanges(b *bytes.Buffer, e *mirror.Explanation) {
+	if e.Round > 0 || !e.Changed.IsZero() {
+		b.WriteString("\nlast changed\n")
+	}
 	if e.Round > 0 {
-		fmt.Fprintf(b, "\nlast changed\n  in Microsoft's directory, as told in round %d\n", e.Round)
+		fmt.Fprintf(b, "  in Microsoft's directory, as told in round %d\n", e.Round)
 	}
 	if !e.Changed.IsZero() {
 		generation := "a generation that is no longer kept"

@@ -69,7 +69,7 @@ type Value struct {
 	// last, for the rule gives none now.
 	Made bool `json:"made,omitempty"`
 	Kept bool `json:"kept,omitempty"`
-	// Problem says why the rule could not give it.
+	// Problem says why the rule could not give it, or does not count.
 	Problem string `json:"problem,omitempty"`
 }
 
@@ -236,16 +236,33 @@ func (m *Mirror) explain(d *decider, obj *store.Object) (Explanation, error) {
 	input := mapping.Input{Object: obj.Properties, Inactive: obj.Kind == store.User && (obj.Removed != nil || e.Rule != ""), Now: time.Now()}
 	if current != nil {
 		if res, ok := current.ByID(obj.ID); ok {
-			m.showServed(&e, current, res)
+			e.showServed(m.cfg.Picture, res)
 			input.Previous, input.WasGone = res.Head(), res.Detached()
 		}
 	}
 	if e.Values, err = m.valuesNow(e.Type, input, current); err != nil {
 		return e, fmt.Errorf("mapping it: %w", err)
 	}
+	if input.Inactive {
+		e.overrule(obj)
+	}
 	e.Why = m.sentence(&e, obj)
 	m.showWaiting(&e, current)
 	return e, nil
+}
+
+// overrule says of active that no rule of the mapping gives it: whoever was
+// removed or is out of the scope is inactive, whatever Entra says of the account.
+func (e *Explanation) overrule(obj *store.Object) {
+	why := "false while out of the scope (" + e.Rule + ")"
+	if obj.Removed != nil && !isOutside(obj) {
+		why = "false since it was removed"
+	}
+	for i := range e.Values {
+		if e.Values[i].Path == "active" {
+			e.Values[i].Problem = why
+		}
+	}
 }
 
 // nameIn is what people know a stored object by.
@@ -358,17 +375,26 @@ func (m *Mirror) valuesNow(typ string, in mapping.Input, current *directory.Snap
 	return values, err
 }
 
-func (m *Mirror) showServed(e *Explanation, current *directory.Snapshot, res directory.Resource) {
+// ExplainServed says what a picture shows of somebody, without any rule: of a
+// source that is not pulled there is nothing else to tell. Name and Why are the
+// caller's.
+func ExplainServed(source string, picture *directory.Picture, res directory.Resource) Explanation {
+	e := Explanation{Source: source, Type: res.Type().String(), ID: res.ID()}
+	e.showServed(picture, res)
+	return e
+}
+
+func (e *Explanation) showServed(picture *directory.Picture, res directory.Resource) {
 	e.State, e.SCIM, e.Changed, e.since = StateServed, res.AppendJSON(nil), res.LastModified(), res.DetachedSince()
 	if !res.Active() {
 		e.State = StateInactive
 	}
-	for _, g := range m.cfg.Picture.Generations() {
+	for _, g := range picture.Generations() {
 		if g.Published.Equal(e.Changed) {
 			e.Generation = g.Number
 		}
 	}
-	if current.Published().Equal(e.Changed) {
+	if current := picture.Current(); current != nil && current.Published().Equal(e.Changed) {
 		e.Generation = current.Generation()
 	}
 }

@@ -22,6 +22,16 @@ func (w *world) explain(name string) mirror.Explanation {
 	return all[0]
 }
 
+// activeBy gives what is said of the value of active beside its rule.
+func activeBy(e mirror.Explanation) string {
+	for _, v := range e.Values {
+		if v.Path == "active" {
+			return v.Problem
+		}
+	}
+	return "active is not told"
+}
+
 func TestExplain(t *testing.T) {
 	tenant, users, _ := company(8)
 	eng := tenant.SetGroup(map[string]any{"displayName": "Eng", "securityEnabled": true, "mailNickname": "engineers"})
@@ -56,6 +66,12 @@ func TestExplain(t *testing.T) {
 	if e := w.explain(users[3]); e.State != mirror.StateAbsent || e.Rule != "users.member_of" || e.SCIM != nil ||
 		e.Why != "out of the scope, by users.member_of: is in none of the groups" {
 		t.Errorf("somebody else is explained as %+v", e)
+	}
+	if text := activeBy(w.explain(users[3])); text != "false while out of the scope (users.member_of)" {
+		t.Errorf("out of the scope she is inactive: %q", text)
+	}
+	if text := activeBy(w.explain(users[2])); text != "" {
+		t.Errorf("in the scope she is active, with %q", text)
 	}
 	if all, err := w.mirror.Explain(t.Context(), "ENG", 10); err != nil || len(all) != 2 || all[0].Type != "Group" || all[0].Why == "" {
 		t.Errorf("groups of one name: %+v, %v", all, err)

@@ -2,14 +2,17 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/config"
 	"scimbridge/scim"
+	"scimbridge/scim/directory"
 	"scimbridge/sync/mirror"
 	"scimbridge/sync/store"
 )
@@ -37,9 +40,10 @@ func (d *Daemon) Explain(ctx context.Context, name, text, by string) ([]mirror.E
 func (d *Daemon) explain(ctx context.Context, name, text string) ([]mirror.Explanation, error) {
 	sources := d.gen.Load().sources
 	names := slices.Sorted(maps.Keys(sources))
+	var notPulled error
 	if name != "" {
-		if _, err := d.pulled(name); err != nil {
-			return nil, err
+		if _, notPulled = d.pulled(name); errors.Is(notPulled, admin.ErrNoSource) {
+			return nil, notPulled
 		}
 		names = []string{name}
 	}
@@ -53,14 +57,45 @@ func (d *Daemon) explain(ctx context.Context, name, text string) ([]mirror.Expla
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", name, err)
 		}
-		for i := range found {
-			if found[i].State != mirror.StateAbsent {
-				found[i].Readers = d.readers(&found[i])
-			}
-		}
 		all = append(all, found...)
 	}
+	all = append(all, d.explainLeft(name, text, maxExplained-len(all))...)
+	for i := range all {
+		if all[i].State != mirror.StateAbsent {
+			all[i].Readers = d.readers(&all[i])
+		}
+	}
+	if len(all) == 0 && notPulled != nil {
+		return nil, notPulled
+	}
 	return all, nil
+}
+
+// explainLeft explains who is served of sources that are not pulled: of the one
+// named, or with an empty name of all.
+func (d *Daemon) explainLeft(name, text string, limit int) (all []mirror.Explanation) {
+	v, sources := d.library.View(), d.gen.Load().sources
+	seen := make(map[string]bool)
+	add := func(r directory.Resource) {
+		s, key := sources[r.Source()], r.Source()+" "+r.ID()
+		if s == nil || s.mirror != nil || name != "" && s.name != name || seen[key] || len(all) >= limit {
+			return
+		}
+		seen[key] = true
+		e := mirror.ExplainServed(s.name, s.picture, r)
+		e.Name, e.Why = nameOf(r), "served as it was: the source is not pulled ("+s.state+")"
+		all = append(all, e)
+	}
+	text = strings.TrimSpace(text)
+	if r, ok := v.ByID(strings.ToLower(text)); ok {
+		add(r)
+	}
+	for t := range directory.Type(directory.NumTypes) {
+		for _, i := range v.Named(t, text) {
+			add(v.At(t, i))
+		}
+	}
+	return all
 }
 
 // ExplainSample explains an object as if a source had it, without a daemon.

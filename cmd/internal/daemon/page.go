@@ -53,8 +53,7 @@ func (d *Daemon) HeldChanges(ctx context.Context, name string, limit int) ([]adm
 // maxFound bounds what a look-up shows.
 const maxFound = 10
 
-// Lookup finds users and groups, served or not, by whatever names them, and
-// explains them. Of a source that is not pulled those are found that are served.
+// Lookup finds users and groups by whatever names them, as [Daemon.Explain] does.
 func (d *Daemon) Lookup(ctx context.Context, text string) ([]admin.Found, error) {
 	all, err := d.explain(ctx, "", text)
 	if err != nil {
@@ -64,7 +63,7 @@ func (d *Daemon) Lookup(ctx context.Context, text string) ([]admin.Found, error)
 	for i := range all[:min(len(all), maxFound)] {
 		found = append(found, foundOf(&all[i]))
 	}
-	return append(found, d.lookupLeft(text, maxFound-len(found))...), nil
+	return found, nil
 }
 
 // foundOf gives an explanation as the page shows it.
@@ -98,32 +97,6 @@ func foundOf(e *mirror.Explanation) admin.Found {
 		f.Values = append(f.Values, value)
 	}
 	return f
-}
-
-// lookupLeft finds who is served of sources that are not pulled.
-func (d *Daemon) lookupLeft(text string, limit int) (found []admin.Found) {
-	v, sources := d.library.View(), d.gen.Load().sources
-	seen := make(map[string]bool)
-	add := func(r directory.Resource) {
-		s, key := sources[r.Source()], r.Source()+" "+r.ID()
-		if s == nil || s.mirror != nil || seen[key] || len(found) >= limit {
-			return
-		}
-		seen[key] = true
-		found = append(found, admin.Found{
-			Source: r.Source(), ID: r.ID(), Name: nameOf(r), State: mirror.StateServed, SCIM: Readable(indented(r.AppendJSON(nil))),
-			Why: "served as it was: the source is not pulled (" + s.state + ")",
-		})
-	}
-	if r, ok := v.ByID(text); ok {
-		add(r)
-	}
-	for t := range directory.Type(directory.NumTypes) {
-		for _, i := range v.Named(t, text) {
-			add(v.At(t, i))
-		}
-	}
-	return found
 }
 
 // textIn gives a text of a JSON object, "" where there is none.
