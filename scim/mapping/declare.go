@@ -71,7 +71,26 @@ func declare(schemas []Schema) ([]schemaEntry, Faults) {
 	for _, s := range schemas {
 		entries = append(entries, d.schema(s))
 	}
+	d.ambiguous(schemas, entries)
 	return entries, d.faults
+}
+
+// ambiguous refuses a schema whose URN is also the full name of an attribute:
+// in filters and in attributes= nobody could say which of the two is meant.
+func (d *declaration) ambiguous(schemas []Schema, entries []schemaEntry) {
+	for i, s := range schemas {
+		for _, e := range newCatalogue(entries) {
+			if n := len(e.urn); e.typ != s.Type || len(s.URN) <= n+1 || s.URN[n] != ':' || !strings.EqualFold(s.URN[:n], e.urn) {
+				continue
+			}
+			name, _, _ := strings.Cut(s.URN[len(e.urn)+1:], ".")
+			for _, a := range e.attributes {
+				if strings.EqualFold(a.name, name) {
+					d.fault(schemas[i].Setting+".urn", fmt.Sprintf("the URN is also the full name of the attribute %s of %s", a.name, e.urn), "choose another")
+				}
+			}
+		}
+	}
 }
 
 // A declaration collects faults.

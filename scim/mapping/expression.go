@@ -16,6 +16,8 @@ type compiledRule struct {
 	program *expr.Program
 	target  place
 	made    *expr.Program // when the value is made up from others; nil: never
+	// configured rules are of the configuration, the others of a preset.
+	configured bool
 }
 
 // attribute is the definition of what the rule gives a value to.

@@ -83,6 +83,23 @@ func (r *renderer) noteElements(c *cell, elements []element, said int) {
 	}
 }
 
+// noteTakeover says of a value that was noted for a row of ours that it is the
+// configuration's rule that gives it.
+func (r *renderer) noteTakeover(c *cell, value []byte) {
+	if r.trace == nil {
+		return
+	}
+	for i := len(*r.trace) - 1; i >= 0; i-- {
+		p := &(*r.trace)[i]
+		to, err := parseTarget(p.Path)
+		if err == nil && to.schema == c.to.schema && to.name == c.to.name && bytes.Equal(p.Value, value) {
+			p.Path, p.Row, p.Made = c.row.Path, *c.row, false
+			p.Row.rule = nil
+			return
+		}
+	}
+}
+
 // problemsSince gives the latest problems in one line.
 func (r *renderer) problemsSince(said int) (text string, kept bool) {
 	var lines []string

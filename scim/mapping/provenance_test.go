@@ -83,3 +83,28 @@ func TestEveryValueHasItsRow(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestTakenOverValuesHaveTheirRule has a rule that gives an address which a row
+// of the default mapping gives, too.
+func TestTakenOverValuesHaveTheirRule(t *testing.T) {
+	m, err := mapping.New(mapping.Config{BaseURL: baseURL, Users: mapping.Rules{
+		Set: []mapping.Rule{{Path: `emails[type eq "home" and primary eq true].value`, Expression: "first(user.otherMails)", Place: "config.yaml:9"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, _, err := m.Explain(directory.User, mapping.Input{Object: []byte(`{"id":"1","userPrincipalName":"u@x.org","otherMails":["a@b.c","d@e.f"]}`), Now: day})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`id = "1" < id`,
+		`userName = "u@x.org" < userPrincipalName`,
+		`active = true < accountEnabled`,
+		`emails[type eq "work" and primary eq true].value = "u@x.org" < userPrincipalName`,
+		`emails[type eq "home" and primary eq true].value = "a@b.c" < first(user.otherMails) (config.yaml:9)`,
+		`emails[type eq "other"].value = "d@e.f" < otherMails`,
+	}
+	if diff := cmp.Diff(want, lines(all)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -72,11 +72,13 @@ func (f Faults) Error() string {
 
 // A table is the rows of one resource type while they are put together.
 type table struct {
-	typ       directory.Type
-	catalogue catalogue
-	env       *expr.Env
-	rows      []Row
-	faults    Faults
+	typ        directory.Type
+	catalogue  catalogue
+	env        *expr.Env
+	rows       []Row
+	own        map[*compiledRule]bool // those of the rules that are being applied
+	configured bool                   // these are of the configuration
+	faults     Faults
 }
 
 // newTable begins with the default mapping.
@@ -89,7 +91,7 @@ func newTable(t directory.Type, c catalogue, tables map[string]map[string]string
 	if err != nil {
 		return nil, err
 	}
-	return &table{typ: t, catalogue: c, env: env, rows: rows}, nil
+	return &table{typ: t, catalogue: c, env: env, rows: rows, own: map[*compiledRule]bool{}}, nil
 }
 
 func (b *table) fault(setting, message, mend string) {
@@ -102,6 +104,7 @@ func (b *table) apply(rules Rules, setting string) {
 		b.remove(path, fmt.Sprintf("%sremove[%d]", setting, i))
 	}
 	first := map[string]bool{}
+	b.own, b.configured = map[*compiledRule]bool{}, true
 	for _, rule := range rules.Set {
 		if first[rule.Path] {
 			b.fault(rule.Setting, "the path is there twice", "keep one of the two")
@@ -178,13 +181,38 @@ func (b *table) set(rule Rule) {
 		return
 	}
 	row := Row{Type: b.typ, Path: rule.Path, Transform: Expression, Expression: rule.Expression, Origin: rule.Place,
-		rule: &compiledRule{program: program, target: p}}
+		rule: &compiledRule{program: program, target: p, configured: b.configured}}
 	if what, mend := row.rule.check(); what != "" {
 		b.faults = append(b.faults, Fault{rule.Setting, 1, 1, what, mend})
 		return
 	}
+	if other := b.rival(p); other != "" {
+		b.fault(rule.Setting, fmt.Sprintf("the rules for %s and %s shut each other out: one of them gives all values", other, rule.Path),
+			"put the values of both into one list for "+p.name+", or remove one of the two")
+		return
+	}
+	b.own[row.rule] = true
 	b.place(row, p)
 }
+
+// rival gives the path of a rule of the same place that p would silently put
+// out of force, or that would do so to p: one for all values of an attribute
+// beside one for some of them.
+func (b *table) rival(p place) string {
+	for _, row := range b.rows {
+		if !b.own[row.rule] {
+			continue
+		}
+		to := row.rule.target.target
+		if p.schema == to.schema && p.name == to.name && (p.whole() || to.whole()) {
+			return row.Path
+		}
+	}
+	return ""
+}
+
+// whole says whether the path takes in all of its attribute.
+func (t target) whole() bool { return t.label == "" && t.sub == "" }
 
 // expressionFaults takes over what is wrong with an expression.
 func (b *table) expressionFaults(rule Rule, err error) {
@@ -213,6 +241,8 @@ func mappable(t directory.Type, p place) *pathError {
 	case p.label != "" && find(p.attribute.sub, "value") != nil && p.sub != "value":
 		return &pathError{fmt.Sprintf("a part of a value other than value can be given only together with the others, in a list for all of %s", p.name),
 			p.name + `: '[{"value": …, "` + p.sub + `": …, "type": "` + p.label + `"}]'`}
+	case p.primary && (p.sub != "value" || find(p.attribute.sub, "primary") == nil):
+		return &pathError{p.name + " has no primary value", fmt.Sprintf(`write %s[type eq "%s"].%s`, p.name, p.label, p.sub)}
 	case p.label == "" && p.attribute.multi && p.sub != "":
 		return &pathError{"it is not said of which value " + p.sub + " is a part", fmt.Sprintf(`write %s[type eq "work"].%s, or %s with a list`, p.name, p.sub, p.name)}
 	case complex && !p.attribute.multi && p.sub == "":
@@ -222,15 +252,19 @@ func mappable(t directory.Type, p place) *pathError {
 }
 
 // place puts a row in the place of those that it steps in for, or where the
-// schemas have its attribute.
+// schemas have its attribute. Rules of one place stand beside each other, in
+// whichever order they are written.
 func (b *table) place(row Row, p place) {
 	at := -1
 	for i := len(b.rows) - 1; i >= 0; i-- {
 		to, err := parseTarget(b.rows[i].Path)
-		if err != nil || !(p.covers(to) || p.disagrees(to)) {
+		if err != nil || b.own[b.rows[i].rule] || !(p.covers(to) || p.disagrees(to)) {
 			continue
 		}
 		at, b.rows = i, slices.Delete(b.rows, i, i+1)
+	}
+	if at < 0 && p.label != "" && p.sub != "value" {
+		at = b.behind(p.target) // parts of one value stand together
 	}
 	if at < 0 {
 		at = len(b.rows)
@@ -244,14 +278,24 @@ func (b *table) place(row Row, p place) {
 	b.rows = slices.Insert(b.rows, at, row)
 }
 
+// behind gives the place behind the last part of the value of a type, or -1.
+func (b *table) behind(p target) int {
+	p.sub = ""
+	for i := len(b.rows) - 1; i >= 0; i-- {
+		if to, err := parseTarget(b.rows[i].Path); err == nil && p.covers(to) {
+			return i + 1
+		}
+	}
+	return -1
+}
+
 // disagrees says whether a row would contradict the one of p: a reference to
 // the default manager beside another one, parts of values beside the whole.
 func (p target) disagrees(row target) bool {
 	if p.schema != row.schema || p.name != row.name {
 		return false
 	}
-	whole := p.label == "" && p.sub == "" || row.label == "" && row.sub == ""
-	return whole || p.schema == EnterpriseUserSchema && p.name == "manager" && p.sub == "value" && row.sub == "$ref"
+	return p.whole() || row.whole() || p.schema == EnterpriseUserSchema && p.name == "manager" && p.sub == "value" && row.sub == "$ref"
 }
 
 // before says whether the schemas have p before q. Values of one attribute keep

@@ -108,7 +108,7 @@ func TestRules(t *testing.T) {
 		"a text beyond ASCII":            {set("title", `"é\"\\"`), "title", `"é\"\\"`},
 		"one e-mail":                     {set(`emails[type eq "work"].value`, "user.mail"), "emails", `[{"value":"ada@contoso.com","type":"work","primary":true},{"value":"a@home.example","type":"other"},{"value":"b@home.example","type":"other"}]`},
 		"the primary e-mail":             {set(`emails[type eq "work" and primary eq true].value`, "lower(user.userPrincipalName)"), "emails", `[{"value":"ada@contoso.com","type":"work","primary":true},{"value":"a@home.example","type":"other"},{"value":"b@home.example","type":"other"},{"value":"ada@old.example","type":"work"}]`},
-		"e-mails of a type of their own": {set(`emails[type eq "home"].value`, "user.otherMails"), "emails", `[{"value":"ada@contoso.com","type":"work","primary":true},{"value":"a@home.example","type":"other"},{"value":"b@home.example","type":"other"},{"value":"ada@old.example","type":"work"}]`},
+		"e-mails of a type of their own": {set(`emails[type eq "home"].value`, "user.otherMails"), "emails", `[{"value":"ada@contoso.com","type":"work","primary":true},{"value":"a@home.example","type":"home"},{"value":"b@home.example","type":"home"},{"value":"ada@old.example","type":"work"}]`},
 		"all e-mails":                    {set("emails", `user.otherMails.map(m, {"value": m, "type": "home"})`), "emails", `[{"value":"a@home.example","type":"home","primary":true},{"value":"b@home.example","type":"home"}]`},
 		"all e-mails, one primary":       {set("emails", `[{"value": "x@y.z"}, {"value": user.mail, "primary": true}, {"value": "", "primary": true}, {"value": "q@y.z", "primary": true}]`), "emails", `[{"value":"ada@contoso.com","primary":true},{"value":"x@y.z"},{"value":"q@y.z"}]`},
 		"e-mails that are texts":         {set("emails", "user.otherMails"), "emails", `[{"value":"a@home.example","primary":true},{"value":"b@home.example"}]`},
@@ -400,6 +400,12 @@ func TestFaults(t *testing.T) {
 		"members":             {mapping.Config{Groups: set("members", "1")}, "members: members can't be mapped: the directory gives it its value; remove the line"},
 		"a type of a text":    {mapping.Config{Users: set(`title[type eq "x"].value`, "1")}, `title[type eq "x"].value: title has no sub-attributes; write title`},
 		"twice":               {mapping.Config{Users: set("title", `"a"`, "title", `"b"`)}, "title: the path is there twice; keep one of the two"},
+		"all and some":        {mapping.Config{Users: set("emails", "user.otherMails", `emails[type eq "home"].value`, "user.mail")}, `emails[type eq "home"].value: the rules for emails and emails[type eq "home"].value shut each other out: one of them gives all values; put the values of both into one list for emails, or remove one of the two`},
+		"some and all":        {mapping.Config{Users: set(`emails[type eq "home"].value`, "user.mail", "emails", "user.otherMails")}, `emails: the rules for emails[type eq "home"].value and emails shut each other out: one of them gives all values; put the values of both into one list for emails, or remove one of the two`},
+		"an attribute's name": {mapping.Config{Schemas: []mapping.Schema{{URN: "urn:" + strings.ToUpper(mapping.UserSchema[4:]) + ":USERNAME", Attributes: []mapping.Attribute{{Name: "a", Type: "string"}}}}}, ".urn: the URN is also the full name of the attribute userName of " + mapping.UserSchema + "; choose another"},
+		"a part's name": {mapping.Config{Schemas: []mapping.Schema{{URN: "urn:x:y:car.plate", Setting: "schemas[0]", Attributes: []mapping.Attribute{{Name: "a", Type: "string"}}}, {URN: "urn:x:y", Attributes: []mapping.Attribute{{Name: "car", Type: "string"}}}}},
+			"schemas[0].urn: the URN is also the full name of the attribute car of urn:x:y; choose another"},
+		"a primary address":   {mapping.Config{Users: set(`addresses[type eq "work" and primary eq true].country`, `"DE"`)}, `addresses[type eq "work" and primary eq true].country: addresses has no primary value; write addresses[type eq "work"].country`},
 		"removed twice":       {mapping.Config{Users: mapping.Rules{Remove: []string{"title", "title"}}}, "m.remove[1]: title is not mapped; remove the line"},
 		"a group's":           {mapping.Config{Groups: mapping.Rules{Remove: []string{"displayName"}}}, "m.groups.remove[0]: displayName can't be removed: SCIM requires it; remove the line"},
 		"an unused extension": {mapping.Config{Users: mapping.Rules{Remove: []string{acme}}, Schemas: []mapping.Schema{acmeSchema()}}, "m.remove[0]: nothing of " + acme + " is mapped; remove the line"},
@@ -423,6 +429,78 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got\n%s, want\n%s", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestRulesInAnyOrder has rules that stand beside each other: neither puts the
+// other out of force because it comes later in the file.
+func TestRulesInAnyOrder(t *testing.T) {
+	const manager = mapping.EnterpriseUserSchema + ":manager."
+	pairs := [][2]string{
+		{`phoneNumbers[type eq "work"].value`, "user.businessPhones"},
+		{`phoneNumbers[type eq "work" and primary eq true].value`, "user.mobilePhone"},
+		{manager + "value", "user.manager.id"},
+		{manager + "$ref", `"https://example.org/" + user.manager.id`},
+	}
+	in := mapping.Input{Object: []byte(`{"id":"a","userPrincipalName":"a@x.org","businessPhones":["1"],"mobilePhone":"2","manager":{"id":"m"}}`)}
+	for _, order := range [][]int{{0, 1, 2, 3}, {1, 0, 3, 2}} {
+		var rules []string
+		for _, i := range order {
+			rules = append(rules, pairs[i][:]...)
+		}
+		body, _, problems := mapUser(t, configured(t, set(rules...)), in)
+		numbers := map[any]bool{}
+		for _, p := range body["phoneNumbers"].([]any) {
+			numbers[p.(map[string]any)["value"]] = p.(map[string]any)["primary"] == true
+		}
+		if want := (map[any]bool{"1": false, "2": true}); !cmp.Equal(numbers, want) {
+			t.Errorf("%v: numbers by whether they are primary: %v, want %v", order, numbers, want)
+		}
+		want := map[string]any{"value": "m", "$ref": "https://example.org/m"}
+		if got := body[mapping.EnterpriseUserSchema].(map[string]any)["manager"]; !cmp.Equal(got, want) || len(problems) > 0 {
+			t.Errorf("%v: manager %v, want %v; problems %v", order, got, want, problems)
+		}
+	}
+}
+
+// TestOnePrimaryValue has rules that say which value is the primary one: it is
+// that one, however many rows claim it or give the same value, and no other
+// (RFC 7643 §2.4).
+func TestOnePrimaryValue(t *testing.T) {
+	const object = `{"id":"a","userPrincipalName":"a@x.org","mail":"w@x.org","otherMails":["h@x.org","i@x.org"],"businessPhones":["1"],"mobilePhone":"2"}`
+	for _, tt := range []struct{ path, expression, attribute, want string }{
+		{`emails[type eq "home" and primary eq true].value`, "user.otherMails", "emails", "h@x.org home primary, w@x.org work, i@x.org home"},
+		{`emails[type eq "home" and primary eq true].value`, `"z@x.org"`, "emails", "z@x.org home primary, w@x.org work, h@x.org other, i@x.org other"},
+		{`emails[type eq "home" and primary eq true].value`, `""`, "emails", "w@x.org work primary, h@x.org other, i@x.org other"},
+		{`emails[type eq "home"].value`, "first(user.otherMails)", "emails", "w@x.org work primary, h@x.org home, i@x.org other"},
+		{`emails[type eq "work" and primary eq true].value`, "user.otherMails", "emails", "h@x.org work primary, i@x.org work"},
+		{`phoneNumbers[type eq "mobile" and primary eq true].value`, "user.mobilePhone", "phoneNumbers", "2 mobile primary, 1 work"},
+		{`phoneNumbers[type eq "mobile" and primary eq true].value`, `"3"`, "phoneNumbers", "3 mobile primary, 1 work, 2 mobile"},
+	} {
+		body, _, _ := mapUser(t, configured(t, set(tt.path, tt.expression)), mapping.Input{Object: []byte(object)})
+		var got []string
+		for _, e := range body[tt.attribute].([]any) {
+			m := e.(map[string]any)
+			one := m["value"].(string) + " " + m["type"].(string)
+			if m["primary"] == true {
+				one += " primary"
+			}
+			got = append(got, one)
+		}
+		if all := strings.Join(got, ", "); all != tt.want {
+			t.Errorf("%s: %s gives\n%s, want\n%s", tt.path, tt.expression, all, tt.want)
+		}
+	}
+}
+
+// TestPartsStandTogether gives parts of addresses in another order than the
+// default mapping has them: one address for each type.
+func TestPartsStandTogether(t *testing.T) {
+	m := configured(t, set(`addresses[type eq "home"].country`, `"DE"`, `addresses[type eq "work"].formatted`, `"all"`, `addresses[type eq "home"].locality`, `"Bonn"`))
+	body, _, _ := mapUser(t, m, mapping.Input{Object: []byte(`{"id":"a","userPrincipalName":"a@x.org","city":"X"}`)})
+	want := []any{map[string]any{"type": "work", "locality": "X", "formatted": "all"}, map[string]any{"type": "home", "country": "DE", "locality": "Bonn"}}
+	if diff := cmp.Diff(want, body["addresses"]); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -10,8 +10,33 @@ import (
 type element struct {
 	text    extent
 	label   []byte
-	primary bool
+	primary claim
+	own     bool // a rule of the configuration gives it, not only a row of ours
 }
+
+// A claim says how firmly a value is said to be the primary one.
+type claim uint8
+
+// The claims.
+const (
+	unclaimed claim = iota
+	byRow           // of the default mapping, or of a preset
+	byRule          // of the configuration
+)
+
+// claim is that of the cell's values.
+func (c *cell) claim() claim {
+	switch {
+	case !c.primary:
+		return unclaimed
+	case c.own():
+		return byRule
+	}
+	return byRow
+}
+
+// own says whether the cell is a rule of the configuration.
+func (c *cell) own() bool { return c.rule != nil && c.rule.configured }
 
 // valued writes an attribute of values, each with its type, and marks one of
 // them as primary where the table wants that.
@@ -83,14 +108,22 @@ func (r *renderer) gather(a *attribute, c *cell) int {
 
 // addElement adds a value, unless it is there: RFC 7643 §2.4 wants no pair of
 // type and value twice, and where there is a primary no value at all should be
-// there twice, since importers take the values as keys. It gives its place.
+// there twice, since importers take the values as keys. What a rule of the
+// configuration says of a value counts before what the other rows say. It gives
+// its place.
 func (r *renderer) addElement(a *attribute, c *cell, text []byte) int {
-	for i, e := range r.elements {
+	for i := range r.elements {
+		e := &r.elements[i]
 		if (a.primary || bytes.Equal(e.label, c.label)) && bytes.EqualFold(r.text[e.text.start:e.text.end], text) {
+			if c.own() && !e.own {
+				e.label, e.own = c.label, true
+				r.noteTakeover(c, quoted(string(r.text[e.text.start:e.text.end])))
+			}
+			e.primary = max(e.primary, c.claim())
 			return i
 		}
 	}
-	e := element{text: extent{start: len(r.text)}, label: c.label, primary: c.primary}
+	e := element{text: extent{start: len(r.text)}, label: c.label, primary: c.claim(), own: c.own()}
 	r.text = append(r.text, text...)
 	e.text.end = len(r.text)
 	r.elements = append(r.elements, e)
@@ -98,14 +131,18 @@ func (r *renderer) addElement(a *attribute, c *cell, text []byte) int {
 }
 
 // elect sees to it that exactly one element is primary, and puts it first: the
-// one of a row that says so, else the preferred one, else the first.
+// one of a rule that says so, else of a row that does, else the preferred one,
+// else the first.
 func (r *renderer) elect(preferred int) {
-	if r.elements[0].primary {
-		return
+	at, most := max(preferred, 0), unclaimed
+	for i := range r.elements {
+		if claim := r.elements[i].primary; claim > most {
+			at, most = i, claim
+		}
+		r.elements[i].primary = unclaimed
 	}
-	at := max(preferred, 0)
 	e := r.elements[at]
-	e.primary = true
+	e.primary = byRow
 	copy(r.elements[1:at+1], r.elements[:at])
 	r.elements[0] = e
 }
@@ -121,7 +158,7 @@ func (r *renderer) writeElements(a *attribute) {
 		r.out = append(r.out, `"value":`...)
 		r.out = appendString(r.out, r.text[e.text.start:e.text.end])
 		r.out = append(append(r.out, `,"type":`...), e.label...)
-		if e.primary {
+		if e.primary != unclaimed {
 			r.out = append(r.out, `,"primary":true`...)
 		}
 		r.out = append(r.out, '}')

@@ -148,9 +148,6 @@ func (e *Env) names() []string {
 
 // operator gives the name of an operator or a function.
 func operator(name string) string {
-	if op, ok := strings.CutPrefix(name, "_"); ok {
-		return strings.TrimSuffix(op, "_")
-	}
 	switch name {
 	case "!_":
 		return "!"
@@ -158,8 +155,12 @@ func operator(name string) string {
 		return "-"
 	case "@in":
 		return "in"
+	case "_?_:_":
+		return "? :"
+	case "_[_]":
+		return "[ ]"
 	}
-	return name
+	return strings.TrimSuffix(strings.TrimPrefix(name, "_"), "_")
 }
 
 // plainTypes names the types of CEL and Graph as the document does.
@@ -175,6 +176,12 @@ func usage(name string) string {
 		if f.Name == name {
 			return "write " + f.Usage
 		}
+	}
+	switch name {
+	case "_?_:_":
+		return `write condition ? a : b, such as has(x) ? x : "none", with a and b of one type`
+	case "_[_]":
+		return "write .NAME for a part of a property; brackets take the place in a list, from 0"
 	}
 	return "compare and combine values of one type; default(x, y) gives a value where there is none"
 }

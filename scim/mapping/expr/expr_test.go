@@ -238,6 +238,8 @@ func TestFaults(t *testing.T) {
 		{`department`, "1:1: department is neither a variable nor a function; did you mean user.department?"},
 		{`lowercase(user.mail)`, "1:10: lowercase is neither a variable nor a function; write a property as user.NAME, and a text in quotes"},
 		{`regexreplace(user.mail, "a", "b")`, "1:13: regexreplace is neither a variable nor a function; did you mean regexReplace?"},
+		{`user.city ? "a" : "b"`, `1:11: ? : can't be applied to (text, text, text); write condition ? a : b, such as has(x) ? x : "none", with a and b of one type`},
+		{`user.customSecurityAttributes["Eng"]`, "1:30: [ ] can't be applied to (customSecurityAttributes, text); write .NAME for a part of a property; brackets take the place in a list, from 0"},
 		{`lower(user.accountEnabled)`, "1:6: lower can't be applied to (true-or-false); write lower(text)"},
 		{`user.employeeHireDate > "2026-01-01"`, "1:23: > can't be applied to (date, text); compare and combine values of one type; default(x, y) gives a value where there is none"},
 		{`user.mail == `, "1:14: this is no expression: mismatched input its end; check quotes, brackets and operators around this place"},
