@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -186,6 +187,11 @@ func TestSetup(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "etc")
 	file := filepath.Join(dir, "config.yaml")
 	args := append([]string{"setup", "--config", file, "--state-directory", "state"}, tenant.flags...)
+	// Where the tests run under nohup, so would the program; what is handled here
+	// is not ignored there.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 
 	d := talk(t, nil, args...)
 	d.answer("Name [m365]", "Con toso")
