@@ -161,6 +161,8 @@ func TestValues(t *testing.T) {
 		{`user.employeeHireDate > today`, true},
 		{`user.employeeHireDate <= today + duration("120h")`, true},
 		{`user.employeeHireDate.getFullYear()`, int64(2026)},
+		{`string(user.employeeHireDate)`, "2026-12-01T00:00:00Z"},
+		{`string(user.employeeLeaveDateTime)`, ""}, {`string(date(user.city)) + "x"`, "x"},
 		{`today`, time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)},
 		{`formatDate(user.createdDateTime, "yyyy-MM-ddTHH:mm:ssZ")`, "2020-02-29T12:00:00Z"},
 		{`formatDate(date("2026-01-02T03:04:05+01:00"), "d.M.yy HH:mm:ss")`, "2.1.26 02:04:05"},

@@ -127,6 +127,8 @@ func (e *Env) functions() []cel.EnvOption {
 	t := cel.TypeParamType("T")
 	options := []cel.EnvOption{
 		cel.Macros(cel.GlobalMacro("default", 2, defaultMacro), cel.GlobalVarArgMacro("coalesce", coalesceMacro)),
+		// CEL's own would give the first day of the year 1 for somebody without a date.
+		cel.Function("string", cel.Overload("timestamp_to_string", []*cel.Type{aDate}, aText, cel.UnaryBinding(dateText))),
 		cel.Function("default", cel.Overload("default_any", []*cel.Type{t, t}, t, cel.BinaryBinding(orElse))),
 	}
 	for _, name := range slices.Sorted(maps.Keys(overloads)) {
@@ -199,6 +201,14 @@ func orElse(x, y ref.Val) ref.Val {
 		return y
 	}
 	return x
+}
+
+// dateText gives a date in the form of RFC 3339, and no date as nothing.
+func dateText(v ref.Val) ref.Val {
+	if t, ok := v.(types.Timestamp); ok && t.Time.IsZero() {
+		return types.String("")
+	}
+	return v.ConvertToType(types.StringType)
 }
 
 // textFunction makes a function of one text.
