@@ -135,6 +135,17 @@ func TestScopeEditsAtRunTime(t *testing.T) {
 		return nil
 	})
 	b.servesActive("as before, for the round is held", sales...)
+
+	const nowhere = "5b1e0000-1111-4222-8333-444455550001"
+	b.configure(tenant.source("contoso", "interval: 1h", "users: {member_of: ["+nowhere+"]}"))
+	b.eventually("the group that is not there", func() error {
+		_, out, _ := b.runDaemon("status")
+		_, held, _ := b.runDaemon("held")
+		if !strings.Contains(out, "NO SUCH GROUP of users.member_of: the tenant does not have "+nowhere) || !strings.Contains(held, "of which the tenant does not have "+nowhere) {
+			return fmt.Errorf("status says:\n%s\nheld says:\n%s", out, held)
+		}
+		return nil
+	})
 }
 
 // With users.read: filtered a tenant of many guests costs what its members do, and
@@ -314,4 +325,7 @@ func TestExplain(t *testing.T) {
 	b.write("sample.json", `{"id": "`+bob+`", "memberOf": []}`)
 	says(explain(1, "--file", file), "ABSENT", "would be out of the scope, by users.member_of")
 	says(explain(2, "x", "--file", file), "not both")
+	b.write("sample.json", `{"value": [{"id": "`+bob+`"}]}`)
+	says(explain(2, "--file", file), "it holds a list: keep one object of its value")
+	says(explain(2, "--file", file+".missing"), "no such file")
 }

@@ -103,6 +103,10 @@ func (p *program) printStatus(st *admin.Status) error {
 		for _, m := range s.Mapping {
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n", s.Name, p.loud("MAPPING"), m)
 		}
+		if len(s.LostGroups) > 0 {
+			fmt.Fprintf(p.stdout, "\n%s: %s of users.member_of: the tenant does not have %s\n  correct the list in the file, or restore the group in Entra if that can still be done\n",
+				s.Name, p.loud("NO SUCH GROUP"), strings.Join(s.LostGroups, ", "))
+		}
 		if out := s.LeftOut(); out != "" {
 			fmt.Fprintf(p.stdout, "\n%s: left out by the scope: %s\n  why somebody is, or is not: scim-bridge explain NAME\n", s.Name, out)
 		}

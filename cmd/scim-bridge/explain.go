@@ -42,7 +42,8 @@ no daemon is asked: so that a rule can be tried before it is in force. Its
 memberships are then those of its property memberOf, a list of group ids.
 
 Exit status: 0 somebody was found (or, with --file, would be served), 1 nobody
-was (or would be left out), 2 usage or configuration.`,
+was (or would be left out), 2 usage or configuration, or a file that can't be
+judged.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case file == "" && (len(args) != 1 || strings.TrimSpace(args[0]) == ""):
@@ -98,13 +99,14 @@ func (p *program) explainFile(file, source string, group, asJSON bool) error {
 	if source, err = r.source(source); err != nil {
 		return err
 	}
+	// What can't be judged must not look like somebody who is left out.
 	object, err := readSample(file)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	e, err := daemon.ExplainSample(cfg, source, group || looksLikeGroup(object), object)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return usageError{fmt.Errorf("%s: %w", file, err)}
 	}
 	if asJSON {
 		err = p.printJSON([]mirror.Explanation{e})

@@ -15,6 +15,8 @@ type Census struct {
 	// At is when it was taken; zero: not yet, or there is no rule.
 	At            time.Time
 	Users, Groups map[string]int
+	// Lost are the groups of users.member_of that the tenant does not have.
+	Lost []string
 }
 
 // censusShare is how much of the time counting may take: a census that took a
@@ -54,6 +56,10 @@ func (m *Mirror) count(ctx context.Context) (Census, error) {
 	c := Census{At: time.Now(), Users: make(map[string]int), Groups: make(map[string]int)}
 	d := newDecider(ctx, &m.cfg.Scope, m.cfg.Store, m.cfg.Name)
 	if err := d.everybody(); err != nil {
+		return c, err
+	}
+	var err error
+	if c.Lost, err = d.lost(); err != nil {
 		return c, err
 	}
 	if err := tallyOut(m.cfg.Store.Objects(ctx, m.cfg.Name, store.User, 0), d.user, c.Users); err != nil || !m.cfg.Scope.Groups {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"scimbridge/sync/store"
 )
@@ -188,6 +189,34 @@ func (d *decider) memberRule(id string) (RuleResult, error) {
 		r.Text = "is in one of the groups"
 	}
 	return r, nil
+}
+
+// lost gives the groups of users.member_of that the tenant does not have, and
+// which so have no members.
+func (d *decider) lost() (ids []string, err error) {
+	for _, id := range d.scope.MemberOf {
+		live, err := d.groups.isLive(id)
+		if err != nil {
+			return nil, err
+		}
+		if !live {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// blame adds to what users.member_of makes of a user, for people, that groups of
+// it are not in the tenant: that may be all there is to it.
+func (d *decider) blame(r *RuleResult) error {
+	if r.Rule != ruleMemberOf || r.In {
+		return nil
+	}
+	lost, err := d.lost()
+	if len(lost) > 0 {
+		r.Text += ", of which the tenant does not have " + strings.Join(lost, ", ")
+	}
+	return err
 }
 
 // belowRoot says whether a group is there, and is one of the roots or in one.

@@ -157,6 +157,9 @@ func (m *Mirror) whyOut(ctx context.Context, obj store.Object) (string, error) {
 	case result.Rule == ruleGroups:
 		return "groups were turned off in the configuration", nil
 	case !result.In:
+		if err := d.blame(&result); err != nil {
+			return "", err
+		}
 		return fmt.Sprintf("left the scope: %s (%s)", result.Text, result.Rule), nil
 	}
 	if obj.Kind == store.Group {

@@ -225,6 +225,11 @@ func (m *Mirror) explain(d *decider, obj *store.Object) (Explanation, error) {
 	if e.Rules, err = rules(obj.Properties); err != nil {
 		return e, err
 	}
+	for i := range e.Rules {
+		if err := d.blame(&e.Rules[i]); err != nil {
+			return e, err
+		}
+	}
 	if err := d.showWays(&e); err != nil {
 		return e, err
 	}

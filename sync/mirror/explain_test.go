@@ -199,9 +199,12 @@ func TestSample(t *testing.T) {
 			t.Errorf("%s: SCIM is %s", c.name, e.SCIM)
 		}
 	}
-	for _, bad := range []string{``, `[]`, `{}`, `{"id":7}`, `{"id":"a","memberOf":{}}`, `{"id":"a","memberOf":[7]}`} {
-		if e, err := mirror.Sample(mirror.Config{Mapper: mapper}, store.User, []byte(bad)); err == nil {
-			t.Errorf("%s is explained as %+v", bad, e)
+	for bad, want := range map[string]string{
+		``: "one user or group", `[]`: "one user or group", `{}`: "has no id", `{"id":7}`: "has no id", `{"value":[{"id":"a"}]}`: "it holds a list",
+		`{"id":"a","memberOf":{}}`: "memberOf", `{"id":"a","memberOf":[7]}`: "memberOf",
+	} {
+		if e, err := mirror.Sample(mirror.Config{Mapper: mapper}, store.User, []byte(bad)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is explained as %+v, %v", bad, e, err)
 		}
 	}
 }

@@ -47,16 +47,11 @@ func (r *renderer) memberships(since uint64) error {
 // warnOfGroups tells of groups that the scope goes by and the tenant does not
 // have: an id may have a slip in it.
 func (r *renderer) warnOfGroups() error {
-	for _, id := range r.m.cfg.Scope.MemberOf {
-		live, err := r.scope.groups.isLive(id)
-		if err != nil {
-			return err
-		}
-		if !live {
-			r.m.log.Warn("group of users.member_of is not in the tenant, and so has no members", "id", id)
-		}
+	lost, err := r.scope.lost()
+	for _, id := range lost {
+		r.m.log.Warn("group of users.member_of is not in the tenant, and so has no members", "id", id)
 	}
-	return nil
+	return err
 }
 
 // changedEdges gives the memberships that changed. They are read to the end

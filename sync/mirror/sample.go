@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -18,7 +19,10 @@ import (
 func sampleOf(object []byte) (properties []byte, groups []string, err error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(object, &all); err != nil {
-		return nil, nil, fmt.Errorf("reading the object: %w", err)
+		return nil, nil, fmt.Errorf("it has to hold the JSON of one user or group, {…}: %w", err)
+	}
+	if _, list := all["value"]; list {
+		return nil, nil, errors.New("it holds a list: keep one object of its value")
 	}
 	if raw, ok := all["memberOf"]; ok {
 		if groups, err = idsIn(raw); err != nil {
@@ -36,7 +40,7 @@ func sampleOf(object []byte) (properties []byte, groups []string, err error) {
 		}
 	}
 	if id == "" {
-		return nil, nil, fmt.Errorf("reading the object: it has no id")
+		return nil, nil, errors.New("the object has no id, which Graph gives to every user and group")
 	}
 	properties, err = merge(nil, strings.ToLower(id), list)
 	return properties, groups, err

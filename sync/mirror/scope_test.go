@@ -223,8 +223,16 @@ func TestMembersOfAGroupThatIsGoneAreHeld(t *testing.T) {
 	w.refresh(mirror.Options{}, mirror.Held)
 	w.servesActive("held", users...)
 	diff, err := w.mirror.HeldDiff(t.Context(), 3)
-	if err != nil || diff.Changes[0].Why != "left the scope: is in none of the groups (users.member_of)" {
+	if err != nil || diff.Changes[0].Why != "left the scope: is in none of the groups, of which the tenant does not have "+group+" (users.member_of)" {
 		t.Errorf("held: %+v, %v", diff, err)
+	}
+	if e := w.explain(users[0]); !strings.Contains(e.Why, "(users.member_of: is in none of the groups, of which the tenant does not have "+group+")") {
+		t.Errorf("she is explained by %q", e.Why)
+	}
+	w.configure(nil) // which counts anew
+	w.refresh(mirror.Options{}, mirror.Held)
+	if lost := w.mirror.Status().LeftOut.Lost; !slices.Equal(lost, []string{group}) {
+		t.Errorf("the status tells of the groups %v", lost)
 	}
 }
 

@@ -271,6 +271,8 @@ type SourceStatus struct {
 	LeftOutUsers  map[string]int `json:"leftOutUsers,omitempty"`
 	LeftOutGroups map[string]int `json:"leftOutGroups,omitempty"`
 	LeftOutAt     time.Time      `json:"leftOutAt,omitzero"`
+	// LostGroups are the groups of users.member_of that the tenant does not have.
+	LostGroups []string `json:"lostGroups,omitempty"`
 
 	HeldRound uint64    `json:"heldRound,omitempty"`
 	HeldSince time.Time `json:"heldSince,omitzero"`

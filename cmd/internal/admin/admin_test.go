@@ -134,7 +134,7 @@ func newFake() *fake {
 		Credentials:   []admin.CredentialStatus{{Name: "scim.tls", Expires: now.Add(240 * time.Hour)}, {Name: "sources.old", Expires: now.Add(-time.Hour)}},
 		Sources: []admin.SourceStatus{
 			{Name: "contoso", State: "held", Users: 12345, HeldRound: 3, HeldSince: now, Held: "too many", Graph: &admin.GraphStatus{Requests: map[string]uint64{"2xx": 5}}, Rounds: map[string]uint64{"published": 2},
-				LeftOutUsers: map[string]int{"users.where": 1234, "users.exclude": 1}, LeftOutGroups: map[string]int{"groups.exclude": 2}, LeftOutAt: now},
+				LeftOutUsers: map[string]int{"users.where": 1234, "users.exclude": 1}, LeftOutGroups: map[string]int{"groups.exclude": 2}, LeftOutAt: now, LostGroups: []string{"no-group-1", "no-group-2"}},
 			{Name: "failing", State: "failing", Failures: 2, FailedSince: now, Error: "no answer", Graph: &admin.GraphStatus{}},
 			{Name: "frozen", State: "frozen", Frozen: now, Graph: &admin.GraphStatus{}, Mapping: []admin.MappingProblem{{Type: "User", Attribute: "userName", Count: 2, Kept: 1, Example: "an-id", Reason: "it is no text"}}},
 			{Name: "importing", State: "first import", ProgressUsers: 1000, Graph: &admin.GraphStatus{}},
@@ -315,7 +315,7 @@ func TestPageShowsEverythingAndEscapesIt(t *testing.T) {
 		"a reason", "config.yaml:1: a fault", "12,345", "Approve round 3", "Ada &lt;Lovelace&gt;", "and 7 more", "2 rounds failed", "no answer", "Frozen", "The mapping fails", "an-id", "it is no text",
 		"1,000 users", "Drop 3 users", "disabled", "okta", "30 of 30", "broken off", "expired", "ends in 10 days", "interval: 1m -&gt; 2m",
 		"&lt;script&gt;alert(1)", "10 to 14", "No request since the start", "users: 2 added, 1,234 changed", "&lt;Mover &amp; Shaker&gt;", "title, name.familyName", "and 1,200 more",
-		"The list of sources of client idle is shorter", "north&lt;wind&gt; (1,234 users, 1 group)", "Take it from idle", `name="source" value="north&lt;wind&gt;"`, "Dashed: groups, 0", "Left out by the scope: 1 user by users.exclude, 1,234 users by users.where, 2 groups by groups.exclude; counted",
+		"The list of sources of client idle is shorter", "north&lt;wind&gt; (1,234 users, 1 group)", "Take it from idle", `name="source" value="north&lt;wind&gt;"`, "Dashed: groups, 0", "Left out by the scope: 1 user by users.exclude, 1,234 users by users.where, 2 groups by groups.exclude; counted", "the tenant does not have no-group-1, no-group-2. Correct the list",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

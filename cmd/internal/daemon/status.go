@@ -160,6 +160,7 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 		})
 	}
 	st.LeftOutUsers, st.LeftOutGroups, st.LeftOutAt = m.LeftOut.Users, m.LeftOut.Groups, m.LeftOut.At
+	st.LostGroups = m.LeftOut.Lost
 	if m.Last.Aside != nil {
 		st.Aside = m.Last.Aside.Error()
 	}
