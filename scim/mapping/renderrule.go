@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -289,7 +288,9 @@ func (r *renderer) writeList(a *attribute, c *cell, v any) error {
 		}
 		if err != nil || len(r.out) == start {
 			r.out = r.out[:mark]
-			bad = errors.Join(bad, err)
+			if bad == nil { // one example is enough: there may be hundreds
+				bad = err
+			}
 			continue
 		}
 		if address, ok := valueOf(e).(string); ok && a.index == byEmail {
@@ -303,7 +304,7 @@ func (r *renderer) writeList(a *attribute, c *cell, v any) error {
 		r.out = r.out[:before]
 		return nil
 	case bad != nil:
-		r.problem(c, "a value is left out: "+strings.ReplaceAll(bad.Error(), "\n", "; "))
+		r.problem(c, "a value is left out: "+bad.Error())
 	}
 	r.out = append(r.out, ']')
 	return nil

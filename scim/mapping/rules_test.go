@@ -337,6 +337,12 @@ func TestBadElements(t *testing.T) {
 	if len(problems) != 2 {
 		t.Errorf("problems %v", problems)
 	}
+	// One example of a reason is enough, and it is one line of a log.
+	_, _, problems = mapUser(t, configured(t, set("roles", `[["a"], ["b"], ["c"]]`)), mapping.Input{Object: []byte(person)})
+	want := []mapping.Problem{{Path: "roles", Reason: "no value can be used: value: the expression gives a list, not a text"}}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestTodayCounts(t *testing.T) {

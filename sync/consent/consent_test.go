@@ -66,6 +66,12 @@ func TestCheck(t *testing.T) {
 			},
 			step: "reach login", mend: "HTTPS_PROXY",
 		},
+		"a property that the tenant does not have": {
+			app: func(a *consent.App) {
+				a.Graph.Select = map[graph.Kind][]string{graph.Users: {"displayName", "ext1a2b3c4d_course"}}
+			},
+			step: "users", detail: "ext1a2b3c4d_course", mend: "the tenant has no such property",
+		},
 		"users are refused all the same": {
 			tenant: func(t *graphtest.Tenant) { t.Inject(graphtest.Denied().On("users").Forever()) },
 			step:   "users", mend: "API permissions",

@@ -2,6 +2,7 @@ package consent
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -55,6 +56,10 @@ func mend(err error, app *App) string {
 		return "compare client_id and tenant_id with " + registration + "Overview, and replace the " + app.Graph.Credential.String()
 	case errors.Is(err, graph.ErrPermission):
 		return registration + "API permissions: list " + strings.Join(names(Required(app.Wants)), ", ") + " and Grant admin consent (or scim-bridge consent); a new grant takes some minutes"
+	}
+	var refused *graph.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusBadRequest && strings.Contains(strings.ToLower(refused.Message), "property") {
+		return "the tenant has no such property: correct its name in mapping, users.where or groups.where, or take it out of them"
 	}
 	return "try again later; https://status.cloud.microsoft tells whether it is Microsoft's side"
 }

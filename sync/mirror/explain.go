@@ -424,11 +424,22 @@ func (m *Mirror) sentence(e *Explanation, obj *store.Object) string {
 	case e.State == StateAbsent:
 		return "in the scope, and served once it is published"
 	case e.State == StateInactive:
-		return "in the scope; served with active=false, since the account is disabled"
+		return "in the scope; served with active=false, since " + e.whyDisabled()
 	case len(e.Rules) == 0:
 		return "everybody in the tenant is in the scope"
 	}
 	return "in the scope: every rule lets it in"
+}
+
+// whyDisabled says what makes somebody inactive who is in the scope: the
+// account, or a rule of the mapping.
+func (e *Explanation) whyDisabled() string {
+	for _, v := range e.Values {
+		if v.Path == "active" && v.Origin != "" {
+			return "the rule for active says so (" + v.Origin + ")"
+		}
+	}
+	return "the account is disabled"
 }
 
 // showWaiting adds what a held snapshot would make of it, and why nothing is
@@ -502,7 +513,7 @@ func Sample(cfg Config, kind store.Kind, object []byte) (Explanation, error) {
 	}
 	e.State, e.Why = StateServed, "would be served"
 	if !rec.Active {
-		e.State, e.Why = StateInactive, "would be served with active=false, since the account is disabled"
+		e.State, e.Why = StateInactive, "would be served with active=false, since "+e.whyDisabled()
 	}
 	e.SCIM = slices.Concat([]byte{'{'}, rec.Body, []byte{'}'})
 	return e, nil
