@@ -115,6 +115,7 @@ func TestNarrowingWaitsForApproval(t *testing.T) {
 			{[]string{"reload"}, "HELD: client two is still shown northwind (15 users, 2 groups)"},
 			{[]string{"status"}, "client two: HELD: its list of sources no longer has northwind"},
 			{[]string{"held", "--client", "two"}, "the client's list of sources no longer has this one"},
+			{[]string{"held", "--client", "two"}, "northwind: generation 1 to none\n"},
 			{[]string{"held", "--client", "fab"}, "fab: nothing is held"},
 			{[]string{"explain", someone(northwind)}, "its list of sources no longer has northwind, which waits for scim-bridge approve --client two"},
 		} {

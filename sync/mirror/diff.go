@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"scimbridge/scim/directory"
@@ -258,7 +259,7 @@ func missing(a, b map[string]string) (names []string) {
 // change and one for each of its attributes.
 func (d *Diff) WriteText(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s: generation %d to %d\n", d.Source, d.From, d.To)
+	fmt.Fprintf(&b, "%s: generation %s to %s\n", d.Source, numberOf(d.From), numberOf(d.To))
 	writeCounts(&b, "users ", d.Users)
 	writeCounts(&b, "groups", d.Groups)
 	for _, c := range d.Changes {
@@ -269,6 +270,15 @@ func (d *Diff) WriteText(w io.Writer) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// numberOf names a generation: there is none before the first, nor of a source that
+// goes.
+func numberOf(generation uint64) string {
+	if generation == 0 {
+		return "none"
+	}
+	return strconv.FormatUint(generation, 10)
 }
 
 func writeCounts(b *bytes.Buffer, noun string, c directory.Counts) {
