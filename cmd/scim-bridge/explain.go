@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -215,18 +216,29 @@ func writeValues(b *bytes.Buffer, e *mirror.Explanation) {
 	_ = w.Flush() // into memory
 }
 
+// longestValue is how many characters of a value stand in the table: the column
+// is as wide as the longest. All of it is in the SCIM JSON below.
+const longestValue = 80
+
 // valueText gives a value on one line.
 func valueText(v *mirror.Value) string {
 	var b bytes.Buffer
 	if v.JSON == nil || json.Compact(&b, v.JSON) != nil {
 		return "(none)"
 	}
-	return daemon.Readable(b.String())
+	text := daemon.Readable(b.String())
+	if chars := []rune(text); len(chars) > longestValue {
+		text = string(chars[:longestValue-1]) + "…"
+	}
+	return text
 }
 
-// valueRule says where a value comes from.
+// lineBreaks are those of an expression that the file has on several lines.
+var lineBreaks = regexp.MustCompile(`\s*\n\s*`)
+
+// valueRule says where a value comes from, on one line.
 func valueRule(v *mirror.Value) string {
-	from := v.Rule
+	from := lineBreaks.ReplaceAllString(strings.TrimSpace(v.Rule), " ")
 	if v.Origin != "" {
 		from += " (" + v.Origin + ")"
 	}

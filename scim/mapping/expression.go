@@ -146,8 +146,13 @@ func appendValue(dst []byte, d *definition, v any) ([]byte, error) {
 		}
 		return dst, errType(v, "true or false")
 	case integerKind:
-		if n, ok := v.(int64); ok {
+		switch n := v.(type) {
+		case int64:
 			return strconv.AppendInt(dst, n, 10), nil
+		case float64: // of an extension, whose type JSON does not tell
+			if n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+				return strconv.AppendInt(dst, int64(n), 10), nil
+			}
 		}
 		return dst, errType(v, "a whole number")
 	case decimalKind:

@@ -530,3 +530,15 @@ func TestTypesOfExpressions(t *testing.T) {
 		}
 	}
 }
+
+// TestWholeNumbersOfExtensions has numbers whose type only their JSON tells.
+func TestWholeNumbersOfExtensions(t *testing.T) {
+	const property = "extension_0123456789abcdef0123456789abcdef_n"
+	m := configured(t, set(acme+":aInteger", "user."+property))
+	for number, want := range map[string]string{"5": `{"aInteger":5}`, "5.0": `{"aInteger":5}`, "-2e3": `{"aInteger":-2000}`, "5.5": `null`, "1e300": `null`, "1e400": `null`} {
+		body, _, problems := mapUser(t, m, mapping.Input{Object: []byte(`{"id":"a","userPrincipalName":"a@x.org","` + property + `":` + number + `}`)})
+		if got := mustJSON(t, body[acme]); got != want || (len(problems) > 0) != (want == "null") {
+			t.Errorf("%s gives %s, want %s; problems %v", number, got, want, problems)
+		}
+	}
+}
