@@ -113,6 +113,9 @@ func (d *declaration) schema(s Schema) schemaEntry {
 		d.fault(at, "the URN belongs to "+d.taken[low]+" already", "choose another")
 	}
 	d.taken[low] = "another schema of the file"
+	if !strings.HasPrefix(s.Setting, "schemas[") && s.Setting != "" {
+		d.taken[low] = "the schema of " + s.Setting
+	}
 	if len(s.Attributes) == 0 {
 		d.fault(s.Setting+".attributes", "the schema has no attribute", "declare at least one")
 	}

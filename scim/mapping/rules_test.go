@@ -416,7 +416,11 @@ func TestFaults(t *testing.T) {
 		"a group's":           {mapping.Config{Groups: mapping.Rules{Remove: []string{"displayName"}}}, "m.groups.remove[0]: displayName can't be removed: SCIM requires it; remove the line"},
 		"an unused extension": {mapping.Config{Users: mapping.Rules{Remove: []string{acme}}, Schemas: []mapping.Schema{acmeSchema()}}, "m.remove[0]: nothing of " + acme + " is mapped; remove the line"},
 		"a schema twice":      {mapping.Config{Schemas: []mapping.Schema{acmeSchema(), acmeSchema()}}, "schemas[0].urn: the URN belongs to another schema of the file already; choose another"},
-		"Microsoft's schema":  {mapping.Config{Schemas: []mapping.Schema{{URN: mapping.EntraUserSchema, Attributes: []mapping.Attribute{{Name: "a", Type: "string"}}}}}, ".urn: the URN belongs to a schema of its own already; choose another"},
+		"a setting's schema": {mapping.Config{Schemas: []mapping.Schema{
+			{URN: "urn:x:y", Setting: "scim.source_attribute", Attributes: []mapping.Attribute{{Name: "a", Type: "string"}}},
+			{URN: "urn:x:y", Setting: "schemas[0]", Attributes: []mapping.Attribute{{Name: "a", Type: "string"}}}}},
+			"schemas[0].urn: the URN belongs to the schema of scim.source_attribute already; choose another"},
+		"Microsoft's schema": {mapping.Config{Schemas: []mapping.Schema{{URN: mapping.EntraUserSchema, Attributes: []mapping.Attribute{{Name: "a", Type: "string"}}}}}, ".urn: the URN belongs to a schema of its own already; choose another"},
 		"a part with parts": {mapping.Config{Schemas: []mapping.Schema{{URN: "urn:x:y", Attributes: []mapping.Attribute{{Name: "a", Type: "complex", SubAttributes: []mapping.Attribute{{Name: "b", Type: "complex"}}}}}}},
 			".attributes[0].sub_attributes[0].type: a part of an attribute can't have parts itself; write another type (RFC 7643 §2.3.8)"},
 		"an unknown type": {mapping.Config{Schemas: []mapping.Schema{{URN: "urn:x:y", Attributes: []mapping.Attribute{{Name: "a", Type: "strin"}}}}}, `.attributes[0].type: there is no type "strin"; did you mean string?`},
