@@ -189,3 +189,32 @@ func TestUnixSockets(t *testing.T) {
 		t.Error("a second daemon took the socket")
 	}
 }
+
+// A source that fails since an edit, or since the start, has not failed for ever:
+// when a round last ended well is still told.
+func TestLastSuccessOutlivesEditsAndRestarts(t *testing.T) {
+	w := newWorld(t)
+	url := []string{"scim:\n", "scim:\n  public_url: http://scim.example.com/scim/v2\n"} // the same after the restart
+	w.configure("", url...)
+	w.start()
+	before := w.daemon.Status().Sources[0].LastSuccess
+	if before.IsZero() {
+		t.Fatal("no round ended well")
+	}
+	w.tenant.Inject(graphtest.Denied().Forever())
+	told := func(when string) {
+		t.Helper()
+		w.eventually("a round fails", func() bool { return w.daemon.Status().Sources[0].Failures > 0 })
+		if got := w.daemon.Status().Sources[0].LastSuccess; got.Before(before) {
+			t.Errorf("%s the last success was at %s, before %s", when, got, before)
+		}
+	}
+	w.configure("", append(url, "1h", "2h")...)
+	if err := w.daemon.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	told("after an edit")
+	w.stop()
+	w.boot()
+	told("after a restart")
+}

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/flate"
 
@@ -44,8 +45,11 @@ type source struct {
 	// the file wants them.
 	lacking []consent.Permission
 
-	// imported tells that the source has been served before.
-	imported bool
+	// imported tells that the source has been served before, succeeded when a
+	// round of it ended well before the mirror was made: a source that fails since
+	// an edit or a restart has not failed for ever.
+	imported  bool
+	succeeded time.Time
 
 	pulse pulse    // of the mirror's loop, for the watchdog
 	total estimate // of a first import
@@ -293,6 +297,21 @@ func newDeflater() directory.Deflater {
 	return z
 }
 
+// lastSuccess gives when a round last ended without failing, by the history; zero:
+// none that is known of.
+func (d *Daemon) lastSuccess(ctx context.Context, name string) time.Time {
+	records, err := d.store.Rounds(ctx, name, store.History)
+	if err != nil {
+		d.log.Warn("when a round last ended well is not known", "source", name, "err", err)
+	}
+	for _, r := range records {
+		if r.Outcome != string(mirror.Failed) {
+			return r.Started.Add(r.Elapsed)
+		}
+	}
+	return time.Time{}
+}
+
 // source makes a source but for its picture and mirror, or gives the one that
 // runs where nothing of it changes.
 func (b *build) source(ctx context.Context, index int) (*source, error) {
@@ -311,6 +330,7 @@ func (b *build) source(ctx context.Context, index int) (*source, error) {
 		return nil, err
 	}
 	s := &source{name: sc.Name, formerly: state.Formerly, cfg: withoutLines(sc), mapping: fingerprint, mapper: b.mappers[index], shelf: b.shelf, scope: scope, imported: state.Round > 0}
+	s.succeeded = b.d.lastSuccess(ctx, cmp.Or(b.formerly[sc.Name], sc.Name))
 	if base := b.d.adminURL(b.cfg); base != "" {
 		s.ask = base + "/consent/" + sc.Name
 	}

@@ -151,6 +151,9 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 	st.State, st.Error = s.lifecycle(&m, settling)
 	s.progress(&st, &m, looked)
 	st.Next, st.LastSuccess, st.FailedSince, st.Failures = m.Next, m.LastSuccess, m.FailedSince, m.Failures
+	if st.LastSuccess.IsZero() {
+		st.LastSuccess = s.succeeded
+	}
 	st.Frozen, st.RoundStarted, st.LastElapsed, st.Drift = m.Frozen, m.RoundStarted, m.Last.Elapsed, m.Drift
 	st.HiddenGroups, st.HiddenNames = m.Hidden.Total, m.Hidden.Names
 	st.Broken, st.Problems = m.Last.Broken, m.Last.Problems
