@@ -13,6 +13,9 @@ import (
 // The way of an administrator with a browser: what to list, Microsoft's page, the
 // wait with its clock, what was granted; without a script of ours.
 func TestConsentPagesInABrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a browser is slow")
+	}
 	w := newConsentWorld(t, smallCompany(95), func(a *graphtest.App) {
 		a.Permissions = append(a.Permissions, "Organization.Read.All", "Directory.ReadWrite.All")
 		a.Spread = graphtest.Spread{Delay: 3 * time.Second, Form: graphtest.SpreadNoRoles}
