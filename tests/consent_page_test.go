@@ -13,9 +13,7 @@ import (
 // The way of an administrator with a browser: what to list, Microsoft's page, the
 // wait with its clock, what was granted; without a script of ours.
 func TestConsentPagesInABrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser is slow")
-	}
+	wholeRun(t)
 	w := newConsentWorld(t, smallCompany(95), func(a *graphtest.App) {
 		a.Permissions = append(a.Permissions, "Organization.Read.All", "Directory.ReadWrite.All")
 		a.Spread = graphtest.Spread{Delay: 3 * time.Second, Form: graphtest.SpreadNoRoles}
@@ -59,6 +57,7 @@ func TestConsentDeclinedInABrowser(t *testing.T) {
 // A hand-off to an administrator whose browser reaches us, on a listener that
 // asks for a token: the link alone opens the page, and nothing else.
 func TestConsentHandedOffInABrowser(t *testing.T) {
+	wholeRun(t)
 	w := newConsentWorld(t, smallCompany(97), nil)
 	// A name that is not this machine's own, as far as the program knows.
 	public := "http://admin.localtest.example:" + w.admin[strings.Index(w.admin, ":")+1:]

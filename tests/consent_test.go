@@ -319,6 +319,7 @@ func (c *consentCommand) end() int {
 // The command waits for the verdict, through the daemon and by itself, whether
 // the answer comes by the browser or is pasted.
 func TestConsentCommand(t *testing.T) {
+	wholeRun(t)
 	for _, daemon := range []bool{true, false} {
 		for _, pasted := range []bool{true, false} {
 			t.Run(fmt.Sprintf("daemon=%t pasted=%t", daemon, pasted), func(t *testing.T) {
@@ -504,6 +505,7 @@ func TestGroupsLater(t *testing.T) {
 // A first import that takes a while shows how far it is, how fast, and what is
 // left.
 func TestFirstImportShowsItsProgress(t *testing.T) {
+	wholeRun(t)
 	w := newConsentWorld(t, graphtest.NewCompany(graphtest.Options{Seed: 90, PageSize: 20}, 230, 24), func(a *graphtest.App) { a.Consented = true })
 	w.tenant.Inject(graphtest.Slow(250 * time.Millisecond).On("users").Forever())
 	w.setSource("tenant_id: " + w.tenant.ID())

@@ -10,6 +10,7 @@ import (
 
 // The demo shows changes as they arrive, and ends cleanly on Ctrl-C.
 func TestDemoFollowsAndEnds(t *testing.T) {
+	wholeRun(t)
 	cmd := exec.CommandContext(t.Context(), binary, "demo", "--users", "40", "--groups", "4", "--every", "10ms")
 	var diag strings.Builder
 	cmd.Stderr = &diag

@@ -436,3 +436,13 @@ func (b *bridge) runWith(file string, args ...string) (status int, stdout, stder
 	}
 	return cmd.ProcessState.ExitCode(), out.String(), diag.String()
 }
+
+// wholeRun skips a test that mostly waits, for somebody at a keyboard or a clock,
+// where the run is to be short: under the race detector, which has more to see in
+// the others.
+func wholeRun(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it is part of the whole run")
+	}
+}

@@ -26,9 +26,7 @@ func promtool() string {
 
 // The rules are right for Prometheus, and fire when they should.
 func TestAlertRules(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it mostly waits, and what races in it races elsewhere, too")
-	}
+	wholeRun(t)
 	promtool := promtool()
 	if promtool == "" {
 		t.Skip("SKIPPED: the alert rules were not checked: promtool is not installed")

@@ -49,9 +49,7 @@ func browse(t *testing.T, page, picture string, more ...string) string {
 // The status page, in a real browser: an import by a client, a held round with
 // the names of those it is about, and approval by the button's form.
 func TestStatusPage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser is slow")
-	}
+	wholeRun(t)
 	chromium(t)
 	tenant := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 7}, 300, 25))
 	b := newBridge(t)

@@ -45,6 +45,7 @@ func (b *bridge) token(token string) int {
 // Every way in which people and programs change a file is noticed, again and
 // again, for the configuration as for what it names.
 func TestEveryWayOfEditing(t *testing.T) {
+	wholeRun(t)
 	inPlace := func(t *testing.T, path, content string) {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 		if err != nil {

@@ -183,6 +183,7 @@ var usersAndGroups = []string{"User.Read.All", "GroupMember.Read.All"}
 // answers, Ctrl-C, a lost connection, a wrong secret, a declined consent; and at
 // its end a daemon that imports.
 func TestSetup(t *testing.T) {
+	wholeRun(t)
 	tenant := startNewTenant(t, graphtest.App{Secret: setupSecret, Permissions: usersAndGroups})
 	dir := filepath.Join(t.TempDir(), "etc")
 	file := filepath.Join(dir, "config.yaml")
@@ -333,6 +334,7 @@ func fetchToken(t *testing.T, b *bridge, id, secret string) string {
 // transcript there is this one, with the names that it would have elsewhere. What
 // the credential test finds is not compared: other tests do that.
 func TestSetupTranscript(t *testing.T) {
+	wholeRun(t)
 	tenant := startNewTenant(t, graphtest.App{Secret: setupSecret, Permissions: usersAndGroups, Consented: true})
 	dir := filepath.Join(t.TempDir(), "etc")
 	file := filepath.Join(dir, "config.yaml")
@@ -420,6 +422,7 @@ func withoutTable(transcript string) string {
 // Consent by a mailed link, whose answer is pasted; somebody else has the port; a key that is
 // made on the spot; and colours.
 func TestSetupWithCertificateAndPastedAnswer(t *testing.T) {
+	wholeRun(t)
 	tenant := startNewTenant(t, graphtest.App{Permissions: usersAndGroups})
 	dir := filepath.Join(t.TempDir(), "etc")
 	file := filepath.Join(dir, "config.yaml")
@@ -501,6 +504,7 @@ func TestSetupLeftAtOnce(t *testing.T) {
 }
 
 func TestSetupWaitsForConsent(t *testing.T) {
+	wholeRun(t)
 	tenant := startNewTenant(t, graphtest.App{Secret: setupSecret, Permissions: usersAndGroups})
 	dir := filepath.Join(t.TempDir(), "etc")
 	args := append([]string{"setup", "--config", filepath.Join(dir, "config.yaml"), "--source", "contoso", "--cloud", "global", "--enabled", "yes", "--guests", "yes", "--groups", "now",
@@ -577,6 +581,7 @@ func TestSetupNonInteractive(t *testing.T) {
 
 // Without a dialogue, too, consent can be given by a link, which is printed.
 func TestSetupNonInteractiveConsent(t *testing.T) {
+	wholeRun(t)
 	tenant := startNewTenant(t, graphtest.App{Secret: setupSecret, Permissions: usersAndGroups})
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "contoso.secret"), []byte(setupSecret), 0o600); err != nil {
