@@ -43,30 +43,3 @@ func TestColumnThatCanNotBeKept(t *testing.T) {
 		t.Error("there is no directory, and no error")
 	}
 }
-
-func TestIDTable(t *testing.T) {
-	ids := []string{
-		"0f8fad5b-d9cb-469f-a165-70867728950e", "0F8FAD5B-d9cb-469f-a165-70867728950e", "0f8fad5b-d9cb-469f-a165-70867728950",
-		"0f8fad5b-d9cb-469f-a165-7086772895-e", "0f8fad5bdd9cb-469f-a165-70867728950e", "someone", "00000000-0000-0000-0000-000000000000",
-		"0f8fad5b-d9cb-469f-a165-70867728950g",
-	}
-	table := newIDTable(0)
-	for i, id := range ids {
-		if n, ok := table.find(id); ok {
-			t.Errorf("%s is %d before it was set", id, n)
-		}
-		table.set(id, int32(i))
-	}
-	found := make(map[string]int32)
-	for id, n := range table.all() {
-		found[id] = n
-	}
-	for i, id := range ids {
-		if n, ok := table.find(id); !ok || n != int32(i) || found[id] != n {
-			t.Errorf("%s is %d (%t), and %d in the list, want %d", id, n, ok, found[id], i)
-		}
-	}
-	if len(found) != len(ids) || len(table.others) != len(ids)-2 {
-		t.Errorf("%d ids, %d of them no GUIDs, of %d", len(found), len(table.others), len(ids))
-	}
-}

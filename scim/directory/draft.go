@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unsafe"
+
+	"scimbridge/scim/guid"
 )
 
 // A Draft collects the changes of a round against the snapshot that it starts
@@ -21,10 +23,10 @@ type Draft struct {
 	rebase bool
 
 	entries  []entry
-	byID     idTable       // id -> entry
-	byRef    map[ref]int32 // ref of a resource that was known before -> entry
-	firstSeq uint32        // of the new ones
-	fresh    []int32       // sequence number of a new one less firstSeq -> entry
+	byID     guid.Table[int32] // id -> entry
+	byRef    map[ref]int32     // ref of a resource that was known before -> entry
+	firstSeq uint32            // of the new ones
+	fresh    []int32           // sequence number of a new one less firstSeq -> entry
 	bodies   spool
 	scratch  []byte // for what is kept at once
 
@@ -84,7 +86,7 @@ type pendingOp struct {
 func newDraft(p *Picture, base *Snapshot, nextSeq uint32) *Draft {
 	return &Draft{
 		picture: p, base: base, nextSeq: nextSeq, firstSeq: nextSeq,
-		byID: newIDTable(0), byRef: make(map[ref]int32),
+		byID: guid.NewTable[int32](0), byRef: make(map[ref]int32),
 		ops: make(map[ref][]memberOp),
 	}
 }
@@ -97,7 +99,7 @@ var ErrRecord = errors.New("the record cannot be served")
 // not grow to their number.
 func (d *Draft) Expect(n int) {
 	if len(d.entries) == 0 {
-		d.entries, d.byID = make([]entry, 0, n), newIDTable(n)
+		d.entries, d.byID = make([]entry, 0, n), guid.NewTable[int32](n)
 	}
 }
 
@@ -118,7 +120,7 @@ func (d *Draft) put(rec Record, manager uint64) error {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	base, known := d.base.ByID(rec.ID)
-	i, drafted := d.byID.find(rec.ID)
+	i, drafted := d.byID.Find(rec.ID)
 	switch {
 	case known && base.typ != rec.Type, drafted && !known && d.entries[i].ref.typ() != rec.Type:
 		return fmt.Errorf("%w: putting %s %s: the id belongs to a resource of another type", ErrRecord, rec.Type, rec.ID)
@@ -234,7 +236,7 @@ func (d *Draft) Remove(id string) {
 	e := entry{gone: true, id: keyHash(id)}
 	if base, ok := d.base.ByID(id); ok {
 		e.known, e.ref = true, base.ref()
-	} else if i, ok := d.byID.find(id); ok {
+	} else if i, ok := d.byID.Find(id); ok {
 		e.ref = d.entries[i].ref
 	} else {
 		return
@@ -244,12 +246,12 @@ func (d *Draft) Remove(id string) {
 
 // set keeps an entry, in the place of an earlier one.
 func (d *Draft) set(id string, e entry) {
-	if i, ok := d.byID.find(id); ok {
+	if i, ok := d.byID.Find(id); ok {
 		d.entries[i] = e
 		return
 	}
 	i := int32(len(d.entries))
-	d.byID.set(id, i)
+	d.byID.Set(id, i)
 	if seq := e.ref.seq(); seq >= d.firstSeq {
 		d.fresh = append(d.fresh, i) // they are numbered one after the other
 	} else {
@@ -260,14 +262,14 @@ func (d *Draft) set(id string, e entry) {
 
 // Holds says whether the draft puts the resource, as it will be or as it is.
 func (d *Draft) Holds(id string) bool {
-	i, ok := d.byID.find(id)
+	i, ok := d.byID.Find(id)
 	return ok && !d.entries[i].gone
 }
 
 // Serves says whether the sealed snapshot would hold the resource, put or left as
 // it is. Keeps says whether it would hold it detached.
 func (d *Draft) Serves(id string) bool {
-	if i, ok := d.byID.find(id); ok {
+	if i, ok := d.byID.Find(id); ok {
 		return !d.entries[i].gone
 	}
 	_, ok := d.base.ByID(id)
@@ -276,7 +278,7 @@ func (d *Draft) Serves(id string) bool {
 
 // Keeps: see [Draft.Serves].
 func (d *Draft) Keeps(id string) bool {
-	if i, ok := d.byID.find(id); ok {
+	if i, ok := d.byID.Find(id); ok {
 		return !d.entries[i].gone && d.entries[i].detached
 	}
 	r, ok := d.base.ByID(id)
@@ -309,7 +311,7 @@ func (d *Draft) op(group, member ref, kind opKind) {
 }
 
 func (d *Draft) resolve(id string) (ref, bool) {
-	if i, ok := d.byID.find(id); ok {
+	if i, ok := d.byID.Find(id); ok {
 		return d.entries[i].ref, true
 	}
 	r, ok := d.base.ByID(id)

@@ -29,7 +29,7 @@ func (d *Draft) Misled() []string {
 	}
 	var misled []string
 	if len(wrong) > 0 {
-		for id, i := range d.byID.all() {
+		for id, i := range d.byID.All() {
 			if wrong[i] {
 				misled = append(misled, id)
 			}

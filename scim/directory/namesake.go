@@ -10,7 +10,7 @@ import (
 // all has been put, and gives the ids of those it took out.
 func (d *Draft) Yield() []string {
 	detached := make(map[uint64][]string) // hash of a userName -> those who went with it
-	for id, i := range d.byID.all() {
+	for id, i := range d.byID.All() {
 		if e := &d.entries[i]; e.detached && !e.gone && e.ref.typ() == User {
 			if h := e.userName; h != 0 {
 				detached[h] = append(detached[h], id)
@@ -18,7 +18,7 @@ func (d *Draft) Yield() []string {
 		}
 	}
 	for r := range d.base.Detached(User) {
-		if _, drafted := d.byID.find(r.ID()); drafted {
+		if _, drafted := d.byID.Find(r.ID()); drafted {
 			continue
 		}
 		if name := r.UserName(); name != "" {

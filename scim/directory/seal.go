@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"scimbridge/scim/guid"
 )
 
 const (
@@ -42,7 +44,7 @@ func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, er
 		return nil, fmt.Errorf("reading the draft back: %w", err)
 	}
 	s.settle()
-	s.byID = idTable{} // all that is named by an id is known; a first draft's are many
+	s.byID = guid.Table[int32]{} // all that is named by an id is known; a first draft's are many
 	seg, err := s.write()
 	if err != nil {
 		return nil, err

@@ -2,7 +2,8 @@ package store
 
 import (
 	"hash/maphash"
-	"strings"
+
+	"scimbridge/scim/guid"
 )
 
 // A filter says of most keys that were never added that they were not: a Bloom
@@ -63,14 +64,14 @@ func probes(hash uint64) func(func(uint64) bool) {
 type seen struct {
 	seed    maphash.Seed
 	edges   filter
-	ids     numbers
+	ids     guid.Table[uint32]
 	objects [2]marks // by kind code, the numbers of the ids that are objects
 	stored  [2]marks // those whose rows are in the tables
 	storedM int64    // from this number on memberships are not
 }
 
 func newSeen() *seen {
-	return &seen{seed: maphash.MakeSeed(), ids: numbers{guids: make(map[[16]byte]uint32), others: make(map[string]int64)}}
+	return &seen{seed: maphash.MakeSeed(), ids: guid.NewTable[uint32](0)}
 }
 
 // hasObject says whether the slot has a row.
@@ -90,30 +91,6 @@ func (s *seen) firstTime(slot int64) bool {
 	}
 	stored.set(n)
 	return true
-}
-
-// numbers has the number of each id, in some thirty bytes for one that is a
-// GUID, as nearly all are, and with nothing for the garbage collector to follow.
-type numbers struct {
-	guids  map[[16]byte]uint32
-	others map[string]int64
-}
-
-func (m *numbers) add(id string, n int64) {
-	if guid, ok := packGUID(id); ok {
-		m.guids[guid] = uint32(n)
-	} else {
-		m.others[strings.Clone(id)] = n
-	}
-}
-
-func (m *numbers) find(id string) (n int64, ok bool) {
-	if guid, isGUID := packGUID(id); isGUID {
-		small, ok := m.guids[guid]
-		return int64(small), ok
-	}
-	n, ok = m.others[id]
-	return n, ok
 }
 
 func (s *seen) hashEdge(at ends) uint64 { return maphash.Comparable(s.seed, at) }

@@ -1,9 +1,10 @@
 package store
 
 import (
-	"encoding/hex"
 	"fmt"
 	"time"
+
+	"scimbridge/scim/guid"
 )
 
 // How rows are keyed. A source has a small number, counted from 0. Each id that
@@ -54,7 +55,7 @@ func kindSpan(source, kind int64) span { return spanOf(source<<kindBits|kind, re
 // canonical lower-case form, the text itself for anything else. SQLite never
 // takes a blob and a text for equal, so that no two ids share a form.
 func encodeID(id string) any {
-	if b, ok := packGUID(id); ok {
+	if b, ok := guid.Parse(id); ok {
 		return b[:]
 	}
 	return id
@@ -67,54 +68,11 @@ func decodeID(stored any) (string, error) {
 		return v, nil
 	case []byte:
 		if len(v) == 16 {
-			return unpackGUID(v), nil
+			return guid.GUID(v).String(), nil
 		}
 	}
 	return "", fmt.Errorf("an id is stored as %T", stored)
 }
-
-func packGUID(s string) (b [16]byte, ok bool) {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return b, false
-	}
-	for i, at := range guidPositions {
-		hi, lo := unhex[s[at]], unhex[s[at+1]]
-		if hi|lo > 15 {
-			return b, false
-		}
-		b[i] = hi<<4 | lo
-	}
-	return b, true
-}
-
-func unpackGUID(b []byte) string {
-	var out [36]byte
-	hex.Encode(out[0:8], b[0:4])
-	hex.Encode(out[9:13], b[4:6])
-	hex.Encode(out[14:18], b[6:8])
-	hex.Encode(out[19:23], b[8:10])
-	hex.Encode(out[24:36], b[10:16])
-	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
-	return string(out[:])
-}
-
-// guidPositions are where the sixteen pairs of digits begin.
-var guidPositions = [16]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
-
-// unhex has the value of each lower-case hexadecimal digit, and 0xff for any
-// other byte: upper-case ids are other ids.
-var unhex = func() (t [256]byte) {
-	for i := range t {
-		t[i] = 0xff
-	}
-	for i := range 10 {
-		t['0'+i] = byte(i)
-	}
-	for i := range 6 {
-		t['a'+i] = byte(10 + i)
-	}
-	return t
-}()
 
 // memberTypes are the member types that are stored as their index here, which
 // for the first two takes no byte at all. New ones go to the end.

@@ -239,8 +239,8 @@ func (r *round) schemas() []string {
 // lookup gives the number of an id that is known to the source.
 func (r *round) lookup(id string) (n int64, known bool, err error) {
 	if r.seen != nil {
-		n, known = r.seen.ids.find(id)
-		return n, known, nil
+		small, known := r.seen.ids.Find(id)
+		return int64(small), known, nil
 	}
 	if n, ok := r.stage.known[id]; ok {
 		return n, true, nil
@@ -285,7 +285,7 @@ func (r *round) refer(id string) (n int64, fresh bool, err error) {
 	r.nextN++
 	r.stage.ids = append(r.stage.ids, stagedID{n, id})
 	if r.seen != nil {
-		r.seen.ids.add(id, n)
+		r.seen.ids.Set(id, uint32(n))
 	} else {
 		r.stage.remember(id, n)
 	}
