@@ -113,20 +113,21 @@ func (m *Mirror) readByID(ctx context.Context, ids []string, visit func(*graph.P
 // narrow leaves out of a page of a delta those who are not stored and whom the
 // filter leaves out, and completes the others who are not stored.
 func (r *round) narrow(ctx context.Context, page *graph.Page) (*graph.Page, error) {
-	var strangers []string
+	stranger := make([]bool, len(page.Changes))
+	var ask []string
 	for i := range page.Changes {
 		c := &page.Changes[i]
-		stranger, err := r.isStranger(c)
-		if err != nil {
+		var err error
+		if stranger[i], err = r.isStranger(c); err != nil {
 			return nil, err
 		}
-		if stranger && !slices.Contains(strangers, c.ID) && !r.m.filter.rejectsChange(c.Properties, false) {
-			strangers = append(strangers, c.ID)
+		if stranger[i] && !slices.Contains(ask, c.ID) && !r.m.filter.rejectsChange(c.Properties, false) {
+			ask = append(ask, c.ID)
 		}
 	}
 	narrowed := &graph.Page{DeltaLink: page.DeltaLink, Broken: page.Broken}
 	whole := make(map[string][]graph.Property)
-	if err := r.m.readByID(ctx, strangers, func(read *graph.Page) error {
+	if err := r.m.readByID(ctx, ask, func(read *graph.Page) error {
 		for _, c := range read.Changes {
 			whole[c.ID] = c.Properties
 		}
@@ -136,12 +137,8 @@ func (r *round) narrow(ctx context.Context, page *graph.Page) (*graph.Page, erro
 		return nil, fmt.Errorf("reading users who are new to the scope: %w", err)
 	}
 	entered := make(map[string]bool)
-	for _, c := range page.Changes {
-		stranger, err := r.isStranger(&c)
-		if err != nil {
-			return nil, err
-		}
-		if stranger && !entered[c.ID] {
+	for i, c := range page.Changes {
+		if stranger[i] && !entered[c.ID] {
 			properties, known := whole[c.ID]
 			if known {
 				c.Properties = overlaid(properties, c.Properties)
