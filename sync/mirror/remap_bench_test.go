@@ -23,22 +23,7 @@ func BenchmarkAnotherMapping(b *testing.B) {
 	tenant := graphtest.NewCompany(graphtest.Options{Seed: 1}, people, 200)
 	plain := benchMapper(b, mapping.Config{})
 	client := newClient(b, tenant, plain)
-	dir := b.TempDir()
-	db, err := store.Open(b.Context(), store.Options{Path: filepath.Join(dir, "scim-bridge.db"), Program: "bench"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer db.Close()
-	picture, err := directory.Open(directory.Options{Dir: filepath.Join(dir, "picture"), Source: "contoso", BaseURL: baseURL, Keep: 2, NewDeflater: benchDeflater})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer picture.Close()
-	cfg := mirror.Config{Name: "contoso", Tenant: tenant.ID(), Graph: client, Store: db, Picture: picture, Mapper: plain,
-		Interval: time.Hour, Scope: mirror.Scope{Groups: true, Guests: true, Disabled: true}, Log: slog.New(slog.DiscardHandler)}
-	if _, err := mirror.New(cfg).Refresh(b.Context(), mirror.Options{}); err != nil {
-		b.Fatal(err)
-	}
+	cfg := benchImport(b, mirror.Config{Tenant: tenant.ID(), Graph: client, Mapper: plain, Scope: mirror.Scope{Groups: true, Guests: true, Disabled: true}})
 	requests := client.Status().OK
 	for _, one := range []struct {
 		name string
@@ -93,6 +78,28 @@ func processorTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// benchImport does a first round into a state and a picture of its own, and gives
+// the configuration with both.
+func benchImport(b *testing.B, cfg mirror.Config) mirror.Config {
+	b.Helper()
+	dir := b.TempDir()
+	db, err := store.Open(b.Context(), store.Options{Path: filepath.Join(dir, "scim-bridge.db"), Program: "bench"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	picture, err := directory.Open(directory.Options{Dir: filepath.Join(dir, "picture"), Source: "contoso", BaseURL: baseURL, Keep: 2, NewDeflater: benchDeflater})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { picture.Close() })
+	cfg.Name, cfg.Store, cfg.Picture, cfg.Interval, cfg.Log = "contoso", db, picture, time.Hour, slog.New(slog.DiscardHandler)
+	if _, err := mirror.New(cfg).Refresh(b.Context(), mirror.Options{}); err != nil {
+		b.Fatal(err)
+	}
+	return cfg
 }
 
 // benchDeflater is what the daemon compresses list pages with.

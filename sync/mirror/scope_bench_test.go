@@ -1,8 +1,6 @@
 package mirror_test
 
 import (
-	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,7 +8,6 @@ import (
 	"scimbridge/scim/mapping"
 	"scimbridge/sync/graph/graphtest"
 	"scimbridge/sync/mirror"
-	"scimbridge/sync/store"
 )
 
 // BenchmarkMemberOf publishes, of 100,000 people, those in one group and the groups
@@ -32,24 +29,9 @@ func BenchmarkMemberOf(b *testing.B) {
 	}
 	mapper := benchMapper(b, mapping.Config{})
 	client := newClient(b, tenant, mapper)
-	dir := b.TempDir()
-	db, err := store.Open(b.Context(), store.Options{Path: filepath.Join(dir, "scim-bridge.db"), Program: "bench"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer db.Close()
-	picture, err := directory.Open(directory.Options{Dir: filepath.Join(dir, "picture"), Source: "contoso", BaseURL: baseURL, Keep: 2, NewDeflater: benchDeflater})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer picture.Close()
 	everybody := mirror.Scope{Groups: true, Guests: true, Disabled: true, KeepRemoved: time.Hour}
-	cfg := mirror.Config{Name: "contoso", Tenant: tenant.ID(), Graph: client, Store: db, Picture: picture, Mapper: mapper,
-		Guard:    mirror.Guard{MaxRemoved: mirror.Limit{Percent: 100, IsPercent: true}},
-		Interval: time.Hour, Scope: everybody, Log: slog.New(slog.DiscardHandler)}
-	if _, err := mirror.New(cfg).Refresh(b.Context(), mirror.Options{}); err != nil {
-		b.Fatal(err)
-	}
+	cfg := benchImport(b, mirror.Config{Tenant: tenant.ID(), Graph: client, Mapper: mapper, Scope: everybody,
+		Guard: mirror.Guard{MaxRemoved: mirror.Limit{Percent: 100, IsPercent: true}}})
 	requests := client.Status().OK
 	publish := func(groups ...string) time.Duration {
 		cfg.Scope = everybody
@@ -65,7 +47,7 @@ func BenchmarkMemberOf(b *testing.B) {
 	for b.Loop() {
 		spent += publish(root)
 		b.StopTimer()
-		if n := picture.Current().Active(directory.User); n > people/2 || n < people*2/5 {
+		if n := cfg.Picture.Current().Active(directory.User); n > people/2 || n < people*2/5 {
 			b.Fatalf("%d users are active", n)
 		}
 		publish()
