@@ -44,7 +44,7 @@ func (c *Client) ReadAside(ctx context.Context, names []string, visit func([]Asi
 	read := func(link string, from origin) (page []Aside, next string, err error) {
 		err = c.do(ctx, &call{
 			what: "users (" + strings.Join(names, ", ") + ")", url: link,
-			accept: "application/json;odata.metadata=minimal", needs: strings.Join(needs, " and "), from: from, body: new(buffer),
+			accept: minimalMetadata, needs: strings.Join(needs, " and "), from: from, body: new(buffer),
 			decode: func(body []byte) (err error) {
 				page, next, err = decodeAside(body, names)
 				return err

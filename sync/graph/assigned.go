@@ -51,7 +51,7 @@ func (c *Client) assignedPage(ctx context.Context, link string, from origin) (pa
 	err = c.do(ctx, &call{
 		what:   "appRoleAssignedTo",
 		url:    link,
-		accept: "application/json;odata.metadata=minimal",
+		accept: minimalMetadata,
 		needs:  "Application.Read.All",
 		from:   from,
 		body:   new(buffer),

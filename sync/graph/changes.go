@@ -77,7 +77,7 @@ func (r *round) read(ctx context.Context, link string) (*Page, error) {
 	err := r.c.do(ctx, &call{
 		what:   r.kind.String() + "/delta",
 		url:    link,
-		accept: "application/json;odata.metadata=minimal",
+		accept: minimalMetadata,
 		header: http.Header{"Prefer": {maxPageSize}},
 		needs:  r.kind.permission(),
 		from:   r.from,

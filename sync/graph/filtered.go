@@ -87,7 +87,7 @@ func (c *Client) ReadUsers(ctx context.Context, ids []string) (*Page, error) {
 // readUser reads one user; the page is empty where there is none of that id.
 func (c *Client) readUser(ctx context.Context, id string) (page *Page, err error) {
 	err = c.do(ctx, &call{
-		what: "user by id", url: c.cfg.GraphURL + "/v1.0/users/" + id + "?" + encoded(c.wholeUsers()), accept: "application/json;odata.metadata=minimal",
+		what: "user by id", url: c.cfg.GraphURL + "/v1.0/users/" + id + "?" + encoded(c.wholeUsers()), accept: minimalMetadata,
 		needs: Users.permission(), body: new(buffer),
 		decode: func(body []byte) (err error) {
 			page, _, err = decodeList(slices.Concat([]byte(`{"value":[`), body, []byte(`]}`)), c.names)
@@ -117,7 +117,7 @@ func (c *Client) listUsers(ctx context.Context, what string, query url.Values, a
 	return eachPage(c, "reading "+what, c.cfg.GraphURL+"/v1.0/users?"+encoded(query), func(link string, from origin) (pages []*Page, next string, err error) {
 		var page *Page
 		err = c.do(ctx, &call{
-			what: what, url: link, accept: "application/json;odata.metadata=minimal", header: header,
+			what: what, url: link, accept: minimalMetadata, header: header,
 			needs: Users.permission(), from: from, body: body,
 			decode: func(body []byte) (err error) {
 				page, next, err = decodeList(body, c.names)

@@ -17,7 +17,7 @@ func (c *Client) Latest(ctx context.Context, kind Kind) (cursor string, err erro
 	err = c.do(ctx, &call{
 		what:   kind.String() + "/delta",
 		url:    c.firstURL(kind) + "&$deltatoken=latest",
-		accept: "application/json;odata.metadata=minimal",
+		accept: minimalMetadata,
 		needs:  kind.permission(),
 		body:   new(buffer),
 		decode: func(body []byte) error {
@@ -58,7 +58,7 @@ func (c *Client) FirstPage(ctx context.Context, kind Kind) (Sample, error) {
 	err := c.do(ctx, &call{
 		what:   kind.String(),
 		url:    c.cfg.GraphURL + "/v1.0/" + kind.String() + "?" + url.Values{"$top": {"100"}, "$select": {strings.Join(names, ",")}}.Encode(),
-		accept: "application/json;odata.metadata=minimal",
+		accept: minimalMetadata,
 		needs:  kind.permission(),
 		body:   new(buffer),
 		decode: func(body []byte) (err error) {
@@ -101,7 +101,7 @@ func (c *Client) Members(ctx context.Context, group string) (int, error) {
 	err := c.do(ctx, &call{
 		what:   "groups/members",
 		url:    c.cfg.GraphURL + "/v1.0/groups/" + url.PathEscape(group) + "/members?" + url.Values{"$top": {"20"}, "$select": {"id"}}.Encode(),
-		accept: "application/json;odata.metadata=minimal",
+		accept: minimalMetadata,
 		needs:  Groups.permission(),
 		body:   new(buffer),
 		decode: func(body []byte) error {
@@ -129,7 +129,7 @@ func (c *Client) AppCredentials(ctx context.Context) ([]AppCredential, error) {
 	err := c.do(ctx, &call{
 		what:   "applications",
 		url:    c.cfg.GraphURL + "/v1.0/applications?" + query.Encode(),
-		accept: "application/json;odata.metadata=minimal",
+		accept: minimalMetadata,
 		needs:  "Application.Read.All",
 		body:   new(buffer),
 		decode: func(body []byte) (err error) {

@@ -19,7 +19,7 @@ func (c *Client) Organization(ctx context.Context) (Organization, error) {
 	err := c.do(ctx, &call{
 		what:   "organization",
 		url:    c.cfg.GraphURL + "/v1.0/organization?$select=id,displayName,verifiedDomains",
-		accept: "application/json;odata.metadata=minimal",
+		accept: minimalMetadata,
 		needs:  "Organization.Read.All",
 		body:   new(buffer),
 		decode: func(body []byte) (err error) {

@@ -30,6 +30,10 @@ const (
 // buffer is a body that may be read again and again.
 type buffer = bytes.Buffer
 
+// minimalMetadata asks for JSON with what tells kinds of objects apart, and no more
+// (docs.oasis-open.org/odata, JSON format 3.1).
+const minimalMetadata = "application/json;odata.metadata=minimal"
+
 // call is one request to Graph, which may take several tries.
 type call struct {
 	what   string // for people: "users/delta"
