@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"scimbridge/cmd/internal/admin"
 )
 
 // A tone is how a word is meant; a terminal shows it as a colour, anything else
@@ -48,7 +50,7 @@ func toneOf(word string) tone {
 		return good
 	case "held", "failing", "failed", "broken off", "waiting for consent":
 		return bad
-	case "frozen", "disabled", "no longer in the file", "rolled back", "dropped", "starting", "first import":
+	case "frozen", "disabled", admin.StateLeft, "rolled back", "dropped", "starting", "first import":
 		return warning
 	}
 	return plain

@@ -219,6 +219,9 @@ type GraphStatus struct {
 	LastError string            `json:"lastError,omitempty"`
 }
 
+// StateLeft is the state of a source that left the file and is still served.
+const StateLeft = "no longer in the file"
+
 // SourceStatus is how a source is.
 type SourceStatus struct {
 	Name  string `json:"name"`

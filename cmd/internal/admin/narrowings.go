@@ -96,7 +96,7 @@ func (h *handler) heldNow() (all []string) {
 		}
 	}
 	for i := range st.Sources {
-		if s := &st.Sources[i]; s.State == "no longer in the file" {
+		if s := &st.Sources[i]; s.State == StateLeft {
 			all = append(all, "source "+s.Name+": "+s.Error)
 		}
 	}

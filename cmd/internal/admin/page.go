@@ -162,7 +162,7 @@ func tone(s *SourceStatus) string {
 		return "bad"
 	case s.State == "up to date":
 		return "good"
-	case !s.Frozen.IsZero(), s.State == "disabled", s.State == "waiting for consent", s.State == "no longer in the file":
+	case !s.Frozen.IsZero(), s.State == "disabled", s.State == "waiting for consent", s.State == StateLeft:
 		return "warn"
 	}
 	return "busy"

@@ -15,6 +15,7 @@ import (
 
 	"github.com/klauspost/compress/flate"
 
+	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/config"
 	"scimbridge/scim/directory"
 	"scimbridge/scim/mapping"
@@ -71,7 +72,7 @@ type shelf struct {
 const (
 	stateDisabled = "disabled"
 	stateConsent  = "waiting for consent"
-	stateLeft     = "no longer in the file"
+	stateLeft     = admin.StateLeft
 )
 
 // errRetired is the answer to an order that comes while the source is replaced.
