@@ -206,3 +206,63 @@ func TestRenameThatIsRefused(t *testing.T) {
 		t.Errorf("a round under the old name: %s", got)
 	}
 }
+
+// A tenant has several names. A source that is renamed in the edit in which its
+// tenant gets another one goes on as it was all the same.
+func TestSourceIsRenamedWithItsTenant(t *testing.T) {
+	contoso := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 65, Domain: "contoso.example"}, 40, 4))
+	fabrikam := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 66, Domain: "fabrikam.example"}, 10, 2))
+	b, all, _, two := newTenantsBridge(t)
+	file := func(name, tenant, more string) string {
+		return config("    - {name: two, token_file: two.token, sources: ["+name+"]}\n  public_url: https://scim.example.com/scim/v2\n",
+			strings.Replace(contoso.source(name, "interval: 1h"), contoso.ID(), tenant, 1), fabrikam.source("fabrikam", "interval: 1h"), more)
+	}
+	b.write("config.yaml", file("contoso", contoso.ID(), ""))
+	b.start()
+	b.ready()
+	b.sync("contoso")
+	users, twoUsers := all.versions("Users"), two.versions("Users")
+	same := func(when string) {
+		t.Helper()
+		if got := all.versions("Users"); !maps.Equal(got, users) {
+			t.Errorf("%s: %d users are served, or with other versions; want %d", when, len(got), len(users))
+		}
+		if got := two.versions("Users"); !maps.Equal(got, twoUsers) {
+			t.Errorf("%s: two sees %d users, want %d", when, len(got), len(twoUsers))
+		}
+		b.wantHeld("")
+	}
+	for _, next := range []struct{ name, formerly, tenant string }{
+		{"acme", "contoso", "contoso.example"},
+		{"contoso", "acme", strings.ToUpper(contoso.ID())},
+	} {
+		watched := all.watch(len(users))
+		b.taken(file(next.name, next.tenant, ""))
+		b.expectLog(`source has another name and goes on as it was.*source=` + next.name + `.*formerly=` + next.formerly)
+		b.eventually("a round is done", func() error {
+			if _, stdout, stderr := b.runDaemon("sync", "--source", next.name); !strings.Contains(stdout, "unchanged") {
+				return fmt.Errorf("%s%s", stdout, stderr)
+			}
+			return nil
+		})
+		if wrong := watched(); len(wrong) > 0 {
+			t.Errorf("while the name changed to %s: %d times something else, such as %s", next.name, len(wrong), wrong[0])
+		}
+		same("as " + next.name)
+	}
+	// Over a restart, before the new name was ever read.
+	b.stop()
+	b.write("config.yaml", file("acme", "contoso.example", ""))
+	b.start()
+	b.expectLog(`source has another name and goes on as it was.*source=acme.*formerly=contoso`)
+	same("after a restart")
+	// Another tenant under a domain is another source.
+	northwind := startTenant(t, graphtest.NewCompany(graphtest.Options{Seed: 67, Domain: "northwind.example"}, 15, 2))
+	b.taken(file("acme", "contoso.example", strings.Replace(northwind.source("northwind", "interval: 1h"), northwind.ID(), "northwind.example", 1)))
+	b.eventually("it is served beside the others", func() error {
+		if got := len(all.versions("Users")); got != len(users)+northwind.UserCount() {
+			return fmt.Errorf("%d users", got)
+		}
+		return nil
+	})
+}

@@ -54,6 +54,10 @@ type Config struct {
 	Name string
 	// Tenant is the tenant's id. A cursor of another tenant is not used.
 	Tenant string
+	// Identify gives the tenant as Microsoft names it, whose id Tenant need not be,
+	// and "" where it does not say. It is asked before the first reading; its error
+	// is that of the round, by which nothing is read. Nil: it is not known.
+	Identify func(ctx context.Context) (tenant string, err error)
 
 	Graph   Source
 	Store   store.Store
@@ -103,6 +107,8 @@ type Mirror struct {
 	// asideNames are the properties that are read aside. Every user of a full
 	// read asks for them, and the mapping does not change.
 	asideNames func() []string
+	// tenant is what Identify gave. Held: pulling.
+	tenant string
 	// tidied is when the store was last rid of what nobody needs. Held: pulling.
 	tidied time.Time
 	// lookedForHidden: since the start. Held: pulling.
@@ -199,7 +205,7 @@ func (m *Mirror) refresh(ctx context.Context, opts Options, report *Report) erro
 		}
 	})
 	before := m.requests()
-	err := m.pull(ctx, opts, report)
+	err := m.identified(ctx, func() error { return m.pull(ctx, opts, report) })
 	report.Requests = int(m.requests() - before)
 	if err != nil {
 		return err
@@ -214,6 +220,31 @@ func (m *Mirror) refresh(ctx context.Context, opts Options, report *Report) erro
 		return err
 	}
 	m.tidy(ctx)
+	return nil
+}
+
+// identified reads once it is known whose objects are read, and notes that with
+// them.
+func (m *Mirror) identified(ctx context.Context, read func() error) (err error) {
+	if m.cfg.Identify == nil || m.tenant != "" {
+		return read()
+	}
+	tenant, err := m.cfg.Identify(ctx)
+	if err != nil {
+		return err
+	}
+	if err := read(); err != nil {
+		return err
+	}
+	state, err := m.cfg.Store.Source(ctx, m.cfg.Name)
+	if err == nil && state.Tenant != tenant && tenant != "" {
+		err = m.cfg.Store.SetTenant(ctx, m.cfg.Name, tenant)
+	}
+	if err != nil {
+		m.log.Warn("whose objects are kept was not noted", "err", err)
+		return nil
+	}
+	m.tenant = tenant
 	return nil
 }
 

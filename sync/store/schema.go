@@ -76,6 +76,9 @@ CREATE TABLE shown (
 ) WITHOUT ROWID;
 `, `
 ALTER TABLE sources ADD COLUMN formerly TEXT NOT NULL DEFAULT '';
+`, `
+-- Of which tenant the objects are, as its tokens name it; '': that is not known.
+ALTER TABLE sources ADD COLUMN tenant TEXT NOT NULL DEFAULT '';
 `}
 
 // A first load goes without the indexes whose keys come in no order, since each

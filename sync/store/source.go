@@ -9,7 +9,7 @@ import (
 )
 
 const sourceColumns = `number, name, epoch, round, users, groups, tenant_id, consent_at, consent_by,
-	frozen_at, held_round, held_at, held_detail, approved_round, approved_at, approved_by, formerly`
+	frozen_at, held_round, held_at, held_detail, approved_round, approved_at, approved_by, formerly, tenant`
 
 // A scanner is a row, or the rows at one.
 type scanner interface{ Scan(dest ...any) error }
@@ -21,7 +21,7 @@ func scanSource(row scanner) (number int64, src Source, err error) {
 	err = row.Scan(&number, &src.Name, &src.Epoch, &src.Round, &src.Users, &src.Groups,
 		&src.Consent.TenantID, &consentAt, &src.Consent.By, &frozenAt,
 		&heldRound, &heldAt, &heldDetail,
-		&src.Approved.Round, &approvedAt, &src.Approved.By, &src.Formerly)
+		&src.Approved.Round, &approvedAt, &src.Approved.By, &src.Formerly, &src.Tenant)
 	src.Consent.At = decodeTime(consentAt)
 	src.Frozen = decodeTime(frozenAt)
 	src.Approved.At = decodeTime(approvedAt)
@@ -154,6 +154,11 @@ func (s *DB) Counts(ctx context.Context, source string) (users, groups int, err 
 func (s *DB) SetConsent(ctx context.Context, source string, consent Consent) error {
 	return s.setSource(ctx, source, "recording the consent", "tenant_id = ?, consent_at = ?, consent_by = ?",
 		consent.TenantID, encodeTime(consent.At), consent.By)
+}
+
+// SetTenant implements [Store].
+func (s *DB) SetTenant(ctx context.Context, source, tenant string) error {
+	return s.setSource(ctx, source, "recording the tenant", "tenant = ?", tenant)
 }
 
 // SetFrozen implements [Store].

@@ -106,6 +106,9 @@ type Source struct {
 	Name string
 	// Formerly is the name before the last RenameSource; empty: there was none.
 	Formerly string
+	// Tenant names whose objects are kept, other than a configuration might: two
+	// names of one tenant are one here. Empty: that is not known.
+	Tenant string
 	// Epoch is given at random when the source becomes known, and empty before:
 	// rounds of another epoch, of a state that was lost or a source that was
 	// dropped, are other rounds.
@@ -199,6 +202,8 @@ type Store interface {
 
 	// SetConsent replaces the consent.
 	SetConsent(ctx context.Context, source string, consent Consent) error
+	// SetTenant says whose objects are kept.
+	SetTenant(ctx context.Context, source, tenant string) error
 	// SetFrozen freezes the source, or with the zero time unfreezes it.
 	SetFrozen(ctx context.Context, source string, since time.Time) error
 	// SetHeld says which round is held; nil: none is.

@@ -3,14 +3,17 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"scimbridge/cmd/internal/config"
 	"scimbridge/cmd/internal/words"
 	"scimbridge/scim/directory"
+	"scimbridge/sync/graph"
 	"scimbridge/sync/mirror"
 	"scimbridge/sync/store"
 )
@@ -21,6 +24,10 @@ import (
 // done. So a source without a past takes over that of the source which left the file
 // and has the same tenant: what is stored of it, its picture, held rounds and
 // history, and who was shown it.
+//
+// A tenant has several names: its id, and each of its domains. Where the file has
+// another one than before, the source is known again by the id in its first token,
+// before anything is read by it.
 
 // A renaming is a source that has another name now.
 type renaming struct{ from, to string }
@@ -33,11 +40,11 @@ func (b *build) findRenamed(ctx context.Context) error {
 		return fmt.Errorf("reading the state of the sources: %w", err)
 	}
 	states := make(map[string]store.Source, len(all))
-	left := make(map[string]string) // source that left -> its tenant
+	left := make(map[string]tenancy)
 	for _, state := range all {
 		states[state.Name] = state
 		if tenant, read := mirror.TenantOf(state); read && state.Round > 0 {
-			left[state.Name] = tenant
+			left[state.Name] = tenancy{tenant, state.Tenant}
 		}
 	}
 	for i := range b.cfg.Sources {
@@ -49,9 +56,13 @@ func (b *build) findRenamed(ctx context.Context) error {
 		if state.Round > 0 || tenant == "" && sc.ManagedIdentity == nil {
 			continue
 		}
+		is := tenancy{written: tenant}
+		if old := b.d.sources[sc.Name]; old != nil && old.tenant == tenant && sameLogin(old.cfg, sc) {
+			is.id = old.identity()
+		}
 		var olds []string
 		for name, of := range left {
-			if strings.EqualFold(of, tenant) {
+			if of.same(is) {
 				olds = append(olds, name)
 			}
 		}
@@ -68,6 +79,69 @@ func (b *build) findRenamed(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// A tenancy is what is known of whose people a source has.
+type tenancy struct {
+	written string // in the file: an id or a domain; empty: a managed identity brings it
+	id      string // in its tokens; empty: not known
+}
+
+// same says whether two are of one tenant, as far as it is known.
+func (t tenancy) same(as tenancy) bool {
+	switch {
+	case t.id != "" && as.id != "":
+		return t.id == as.id
+	case t.id != "" && strings.EqualFold(t.id, as.written), as.id != "" && strings.EqualFold(as.id, t.written):
+		return true
+	}
+	return strings.EqualFold(t.written, as.written)
+}
+
+// identify gives the id of the tenant that a source's credential is for. A source
+// that is about to be read for the first time, and turns out to be one that left
+// the file under another name, is made anew as that one, and not read.
+func (d *Daemon) identify(ctx context.Context, s *source) (tenant string, err error) {
+	claims, err := s.client.Claims(ctx)
+	if err != nil && !errors.Is(err, graph.ErrOpaque) {
+		return "", err
+	}
+	tenant = strings.ToLower(claims.TenantID)
+	s.id.Store(&tenant)
+	state, err := d.store.Source(ctx, s.name)
+	if err != nil || state.Round > 0 || tenant == "" {
+		return tenant, err
+	}
+	all, err := d.store.Sources(ctx)
+	if err != nil {
+		return "", err
+	}
+	cfg := d.gen.Load().cfg
+	for _, other := range all {
+		inFile := slices.ContainsFunc(cfg.Sources, func(sc config.Source) bool { return sc.Name == other.Name })
+		if inFile || other.Round == 0 || other.Tenant != tenant {
+			continue
+		}
+		done := make(chan error, 1)
+		go func() { done <- d.loadAgain() }() // it stops the source, and so waits for its round
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case err := <-done:
+			return "", fmt.Errorf("its tenant is that of source %s, which left the file and is still served: %w", other.Name, cmp.Or(err, errors.New("try again")))
+		}
+	}
+	return tenant, nil
+}
+
+// loadAgain takes the configuration in force once more, for what is known since.
+func (d *Daemon) loadAgain() error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if d.stopped {
+		return errRetired
+	}
+	return d.load(d.ctx, d.gen.Load().cfg)
 }
 
 // state gives what is stored of a source, or will be once it is renamed.

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/flate"
@@ -37,11 +38,12 @@ type source struct {
 	shelf    shelf           // where its picture lies
 	picture  *directory.Picture
 	scope    mirror.Scope
-	tenant   string         // its id; empty where nothing is pulled
-	client   *graph.Client  // nil where nothing is pulled
-	mirror   *mirror.Mirror // likewise
-	state    string         // why nothing is pulled, in the words of the status
-	ask      string         // where an administrator consents; empty: nowhere
+	tenant   string                 // as the file has it, or its consent; empty where nothing is pulled
+	id       atomic.Pointer[string] // of the tenant, by its tokens; nil: not known
+	client   *graph.Client          // nil where nothing is pulled
+	mirror   *mirror.Mirror         // likewise
+	state    string                 // why nothing is pulled, in the words of the status
+	ask      string                 // where an administrator consents; empty: nowhere
 	// lacking are permissions without which groups are left out for now, though
 	// the file wants them.
 	lacking []consent.Permission
@@ -101,6 +103,14 @@ func (s *source) stop() {
 		cancel()
 		s.busy.Wait()
 	}
+}
+
+// identity is the id of the source's tenant, as far as it is known by a token.
+func (s *source) identity() string {
+	if id := s.id.Load(); id != nil {
+		return *id
+	}
+	return ""
 }
 
 // running says whether the mirror's loop has been started and not stopped.
@@ -399,7 +409,7 @@ func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon
 	// and everybody stays, until they may be read.
 	scope.Groups = scope.Groups && len(s.lacking) == 0
 	return mirror.Config{
-		Name: sc.Name, Tenant: s.tenant, Graph: s.client, Store: d.store, Picture: s.picture, Mapper: mapper,
+		Name: sc.Name, Tenant: s.tenant, Identify: func(ctx context.Context) (string, error) { return d.identify(ctx, s) }, Graph: s.client, Store: d.store, Picture: s.picture, Mapper: mapper,
 		Interval: sc.Interval, FullEvery: sc.FullEvery,
 		Scope:      scope,
 		Names:      d.nameRule(sc.Name),

@@ -64,6 +64,10 @@ func (f *faulty) Source(ctx context.Context, name string) (src store.Source, err
 	return src, err
 }
 
+func (f *faulty) SetTenant(ctx context.Context, source, tenant string) error {
+	return f.strike(func() error { return f.Store.SetTenant(ctx, source, tenant) })
+}
+
 func (f *faulty) SetFrozen(ctx context.Context, source string, since time.Time) error {
 	return f.strike(func() error { return f.Store.SetFrozen(ctx, source, since) })
 }

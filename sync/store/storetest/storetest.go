@@ -479,12 +479,13 @@ func smallUpdates(t *testing.T, open Opener) {
 	tx := begin(t, s, "a")
 	wantChange(t, true)(tx.Put(store.User, ada, []byte("{}")))
 	must(t, s.SetConsent(t.Context(), "a", store.Consent{TenantID: "t", At: noon, By: "root@contoso.com"}))
+	must(t, s.SetTenant(t.Context(), "a", "guid"))
 	must(t, s.SetFrozen(t.Context(), "a", noon))
 	must(t, s.SetHeld(t.Context(), "a", &store.Held{Round: 7, Since: noon, Detail: []byte(`{"users":9}`)}))
 	must(t, s.SetApproved(t.Context(), "a", store.Approval{Round: 6, At: noon, By: "root"}))
 	must(t, s.AddRound(t.Context(), store.RoundRecord{Source: "a", Round: 1, Outcome: "failed"}))
 	must(t, tx.Rollback())
-	want := store.Source{Name: "a",
+	want := store.Source{Name: "a", Tenant: "guid",
 		Consent:  store.Consent{TenantID: "t", At: noon, By: "root@contoso.com"},
 		Frozen:   noon,
 		Held:     &store.Held{Round: 7, Since: noon, Detail: []byte(`{"users":9}`)},
