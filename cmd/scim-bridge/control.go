@@ -107,6 +107,9 @@ func (p *program) printStatus(st *admin.Status) error {
 			fmt.Fprintf(p.stdout, "\n%s: %s of users.member_of: the tenant does not have %s\n  correct the list in the file, or restore the group in Entra if that can still be done\n",
 				s.Name, p.loud("NO SUCH GROUP"), strings.Join(s.LostGroups, ", "))
 		}
+		for _, shared := range s.Shared {
+			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n  remove one of the two, or give each client a list of sources with one of them\n", s.Name, p.loud("IDS OF TWO SOURCES"), shared)
+		}
 		if out := s.LeftOut(); out != "" {
 			fmt.Fprintf(p.stdout, "\n%s: left out by the scope: %s\n  why somebody is, or is not: scim-bridge explain NAME\n", s.Name, out)
 		}

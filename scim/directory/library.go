@@ -1,9 +1,11 @@
 package directory
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
+	"weak"
 )
 
 // A Library gives the views over the pictures of several sources. Its methods
@@ -12,6 +14,7 @@ type Library struct {
 	mu       sync.Mutex
 	pictures []*Picture
 	last     *View
+	earlier  map[string]weak.Pointer[View] // by ID, where something is shared
 }
 
 // SetPictures says which pictures the views consist of, in their order. A
@@ -20,7 +23,7 @@ func (l *Library) SetPictures(pictures []*Picture) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pictures = pictures
-	l.last = nil
+	l.last, l.earlier = nil, make(map[string]weak.Pointer[View])
 }
 
 // View is the current view. It is the same one as long as nothing new is
@@ -45,7 +48,7 @@ func sameSnapshots(v *View, snaps []*Snapshot) bool {
 		return false
 	}
 	for i, p := range v.parts {
-		if p.snap != snaps[i] {
+		if p.snap.all() != snaps[i] {
 			return false
 		}
 	}
@@ -57,7 +60,7 @@ func sameSnapshots(v *View, snaps []*Snapshot) bool {
 // the ID.
 func (l *Library) ByID(id string) (*View, bool) {
 	l.mu.Lock()
-	pictures := l.pictures
+	pictures, known := l.pictures, l.earlier[id].Value()
 	l.mu.Unlock()
 	var snaps []*Snapshot
 	for name := range strings.SplitSeq(id, "+") {
@@ -75,7 +78,18 @@ func (l *Library) ByID(id string) (*View, bool) {
 		}
 		snaps = append(snaps, s)
 	}
-	return NewView(snaps...), true
+	if known != nil {
+		return known, true // of the same snapshots: what they share is found already
+	}
+	v := NewView(snaps...)
+	if len(v.shared) == 0 {
+		return v, true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.earlier, func(_ string, v weak.Pointer[View]) bool { return v.Value() == nil })
+	l.earlier[id] = weak.Make(v)
+	return v, true
 }
 
 func find(pictures []*Picture, source string, generation uint64) *Snapshot {

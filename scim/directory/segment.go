@@ -35,6 +35,8 @@ type segment struct {
 	since     []int64 // of detached[User]; empty: since they were modified
 	hashes    [NumTypes][numKeys][]uint64
 	keyRows   [NumTypes][numKeys][]uint32
+
+	shares shares
 }
 
 // errDamaged is wrapped by the errors of files that are not what was written.

@@ -29,6 +29,7 @@ type Snapshot struct {
 	segments []*segment          // oldest first; the first is the base
 	byNumber map[uint32]*segment // segment id -> segment
 	tables   [NumTypes]table
+	whole    *Snapshot // which has rows that a view passes over in this one; nil: this is all
 
 	diff *Diff // nil where it was read from disk
 }
@@ -141,7 +142,7 @@ func (s *Snapshot) at(t Type, i int) Resource {
 
 func (s *Snapshot) resource(t Type, segment, row uint32, position int) Resource {
 	seg := s.segments[segment]
-	return Resource{snap: s, seg: seg, rec: &seg.rows[t][row], typ: t, pos: position}
+	return Resource{snap: s.all(), seg: seg, rec: &seg.rows[t][row], typ: t, pos: position}
 }
 
 // byRef finds the resource that a reference names. Its position is not known.
@@ -206,7 +207,8 @@ func (s *Snapshot) find(t Type, ix Index, key string) []int {
 // linked gives the positions of the groups that a resource is a direct member
 // of, or of the users below a group.
 func (s *Snapshot) linked(t Type, ix Index, id string) []int {
-	r, ok := s.ByID(id)
+	all := s.all() // who is shown of another source may have members in this one
+	r, ok := all.ByID(id)
 	if !ok || ix == ByMember && t != Group || ix == ByGroup && (t != User || r.typ != Group) {
 		return nil
 	}
@@ -219,7 +221,7 @@ func (s *Snapshot) linked(t Type, ix Index, id string) []int {
 		}
 		return positions
 	}
-	for m := range s.below(r) {
+	for m := range all.below(r) {
 		if user, ok := s.locate(m); ok && m.typ() == User {
 			positions = append(positions, user.pos)
 		}

@@ -5,24 +5,29 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
 // A View is the directory that one request reads: the snapshots of one or more
 // sources side by side. It never changes. Positions count from 0 in list
 // order, each type for itself: the resources of the first source in the order
-// in which they were first seen, then those of the next.
+// in which they were first seen, then those of the next. What several sources have
+// is there once ([View.Shared]).
 //
 // The byte slices that a View and its Resources give lie in files mapped into
 // memory, which stay mapped for as long as the View is reachable: a caller
 // that passes them on keeps the View alive (runtime.KeepAlive) until the last
 // byte is used. They must not be changed.
 type View struct {
-	parts []part
-	total [NumTypes]int
+	parts  []part
+	total  [NumTypes]int
+	shared []Shared
+	only   sync.Map // names of sources, quoted -> *View; of a view in which something is shared
 }
 
-// A part is one source's snapshot and where its lists begin in the view.
+// A part is one source's snapshot, as it is seen in the view, and where its lists
+// begin.
 type part struct {
 	snap  *Snapshot
 	start [NumTypes]int
@@ -30,6 +35,13 @@ type part struct {
 
 // NewView puts snapshots side by side, in the given order.
 func NewView(snapshots ...*Snapshot) *View {
+	snapshots, shared := showOnce(snapshots)
+	v := sideBySide(snapshots)
+	v.shared = shared
+	return v
+}
+
+func sideBySide(snapshots []*Snapshot) *View {
 	v := &View{}
 	for _, s := range snapshots {
 		v.parts = append(v.parts, part{s, v.total})
@@ -45,17 +57,25 @@ func (v *View) Only(sources ...string) *View {
 	var kept []*Snapshot
 	for _, p := range v.parts {
 		if slices.Contains(sources, p.snap.source) {
-			kept = append(kept, p.snap)
+			kept = append(kept, p.snap.all())
 		}
 	}
-	return NewView(kept...)
+	if len(v.shared) == 0 {
+		return sideBySide(kept)
+	}
+	key := fmt.Sprintf("%q", sources)
+	only, ok := v.only.Load(key)
+	if !ok {
+		only, _ = v.only.LoadOrStore(key, NewView(kept...))
+	}
+	return only.(*View)
 }
 
-// Snapshots are the view's snapshots in its order.
+// Snapshots are the view's snapshots in its order, with what it shows of others.
 func (v *View) Snapshots() []*Snapshot {
 	snaps := make([]*Snapshot, len(v.parts))
 	for i, p := range v.parts {
-		snaps[i] = p.snap
+		snaps[i] = p.snap.all()
 	}
 	return snaps
 }
@@ -113,7 +133,7 @@ func (v *View) Resources(t Type, i, j int) iter.Seq[Resource] {
 			for run := range s.spans(t, r.from, r.to) {
 				seg := s.segments[run.segment]
 				for row := run.first; row < run.end; row++ {
-					if !yield(Resource{snap: s, seg: seg, rec: &seg.rows[t][row], typ: t, pos: pos}) {
+					if !yield(Resource{snap: s.all(), seg: seg, rec: &seg.rows[t][row], typ: t, pos: pos}) {
 						return
 					}
 					pos++

@@ -100,7 +100,7 @@ func (m *Mirror) newNamesakes(current, sealed *directory.Snapshot) (named []Name
 	if current != nil {
 		all = changedNamesakes(view, sealed)
 	} else {
-		own := func(i int) bool { return i < sealed.Len(directory.User) }
+		own := func(i int) bool { return view.At(directory.User, i).Source() == m.cfg.Name }
 		all = slices.DeleteFunc(view.Namesakes(), func(positions []int) bool { return !slices.ContainsFunc(positions, own) })
 	}
 	for _, positions := range all {

@@ -42,7 +42,7 @@ func TestNamesakesOfTwoSources(t *testing.T) {
 		first, _, _ := company(5)
 		a := newWorld(t, first, nil)
 		a.round()
-		second, users, _ := company(0)
+		second, users, _ := companyOf(2, 0)
 		second.SetUser(map[string]any{"userPrincipalName": "bob@fabrikam.example", "displayName": "Bob", "accountEnabled": true})
 		b := newWorld(t, second, func(cfg *mirror.Config) {
 			cfg.Name = "fabrikam"
@@ -119,7 +119,7 @@ func TestAHeldNamesakeThatIsRenamed(t *testing.T) {
 	first, _, _ := company(5)
 	a := newWorld(t, first, nil)
 	a.round()
-	second, _, _ := company(0)
+	second, _, _ := companyOf(2, 0)
 	id := second.SetUser(map[string]any{"userPrincipalName": "uaa@contoso.example", "displayName": "Twin", "accountEnabled": true})
 	b := newWorld(t, second, func(cfg *mirror.Config) {
 		cfg.Name = "fabrikam"

@@ -207,8 +207,11 @@ func contentOf(s *directory.Snapshot) string {
 }
 
 // company makes a calm tenant of n users (u1@…) and one group of them all.
-func company(n int) (tenant *graphtest.Tenant, users []string, group string) {
-	tenant = graphtest.NewTenant(graphtest.Options{Seed: 1, PageSize: 7, MembersPerPart: 4})
+func company(n int) (tenant *graphtest.Tenant, users []string, group string) { return companyOf(1, n) }
+
+// companyOf makes one with ids of its own.
+func companyOf(seed uint64, n int) (tenant *graphtest.Tenant, users []string, group string) {
+	tenant = graphtest.NewTenant(graphtest.Options{Seed: seed, PageSize: 7, MembersPerPart: 4})
 	for i := range n {
 		name := "u" + string(rune('a'+i%26)) + string(rune('a'+i/26))
 		users = append(users, tenant.SetUser(map[string]any{

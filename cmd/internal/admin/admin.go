@@ -277,6 +277,9 @@ type SourceStatus struct {
 	// LostGroups are the groups of users.member_of that the tenant does not have.
 	LostGroups []string `json:"lostGroups,omitempty"`
 
+	// Shared are the sources of which some ids are shown that this one has too.
+	Shared []SharedIDs `json:"shared,omitempty"`
+
 	HeldRound uint64    `json:"heldRound,omitempty"`
 	HeldSince time.Time `json:"heldSince,omitzero"`
 	Held      string    `json:"held,omitempty"` // why
@@ -296,6 +299,20 @@ func (s *SourceStatus) LeftOut() string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// SharedIDs counts the users and groups of a source that another one has under the
+// same ids, and of which they are shown.
+type SharedIDs struct {
+	ShownOf string `json:"shownOf"`
+	Users   int    `json:"users"`
+	Groups  int    `json:"groups"`
+}
+
+// String says what that means.
+func (s SharedIDs) String() string {
+	return fmt.Sprintf("%s and %s have the ids of others in source %s; who sees both sources gets each once, as %[3]s has it",
+		words.Count(s.Users, "user"), words.Count(s.Groups, "group"), s.ShownOf)
 }
 
 // A MappingProblem is a rule of the mapping that fails for some of those who are

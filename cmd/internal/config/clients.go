@@ -53,11 +53,12 @@ func (l *loader) checkClientSources(section string, c *Client) {
 		if s.TenantID == "" || len(c.Sources) > 0 && !slices.Contains(c.Sources, s.Name) {
 			continue
 		}
-		if first, ok := tenants[s.TenantID]; ok && first != s.Name {
+		tenant := strings.ToLower(s.TenantID)
+		if first, ok := tenants[tenant]; ok && first != s.Name {
 			l.fault(fmt.Sprintf("sources[%d].tenant_id", i), "the tenant is that of the source "+first+", and the client "+c.Name+" would see everyone twice",
 				"remove one of the sources, or give each client 'sources' with one of them")
 		}
-		tenants[s.TenantID] = s.Name
+		tenants[tenant] = s.Name
 	}
 }
 

@@ -211,14 +211,29 @@ func (s *source) progress(st *admin.SourceStatus, m *mirror.Status, looked bool)
 }
 
 // A lifeLog logs when a source goes from one state of its life to another. The
-// coming and going of rounds, which have lines of their own, is left out.
-type lifeLog struct{ last map[string]string }
+// coming and going of rounds, which have lines of their own, is left out. It tells
+// as well of ids that come to be had by two sources.
+type lifeLog struct {
+	last   map[string]string
+	shared map[[2]string]bool // source and the one that it has ids in common with
+}
 
 // note logs what has changed since the last call.
 func (l *lifeLog) note(log *slog.Logger, sources []admin.SourceStatus) {
 	if l.last == nil {
 		l.last = map[string]string{}
 	}
+	shared := make(map[[2]string]bool)
+	for i := range sources {
+		for _, one := range sources[i].Shared {
+			between := [2]string{sources[i].Name, one.ShownOf}
+			if shared[between] = true; !l.shared[between] {
+				log.Error("two sources have the same ids; who sees both gets each once, as the other has it", "source", between[0], "other", between[1],
+					"users", one.Users, "groups", one.Groups, "mend", "remove one of the two, or give each client a list of sources with one of them")
+			}
+		}
+	}
+	l.shared = shared
 	for i := range sources {
 		s := &sources[i]
 		state := s.State

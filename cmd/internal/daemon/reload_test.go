@@ -105,8 +105,8 @@ func TestReloadErrorKeepsOld(t *testing.T) {
 // second gives lines of a second source, of the same tenant by another
 // application, whose secret is in a file.
 func (w *world) second(secretFile string) string {
-	app := w.tenant.AddApp(graphtest.App{Secret: "second-secret", Consented: true, Permissions: []string{"User.Read.All", "GroupMember.Read.All"}})
-	return "  - name: second\n    tenant_id: " + w.tenant.Domain() + "\n    client_id: " + app + "\n    client_secret_file: " + secretFile +
+	app := w.other.AddApp(graphtest.App{Secret: "second-secret", Consented: true, Permissions: []string{"User.Read.All", "GroupMember.Read.All"}})
+	return "  - name: second\n    tenant_id: " + w.other.Domain() + "\n    client_id: " + app + "\n    client_secret_file: " + secretFile +
 		"\n    login_url: " + w.server.LoginURL() + "\n    graph_url: " + w.server.GraphURL() + "\n"
 }
 

@@ -118,7 +118,13 @@ func (d *Daemon) sourceStatus(looked bool) (all []admin.SourceStatus) {
 	sources := d.gen.Load().sources
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		_, settling := d.consent.Verifying(name)
-		all = append(all, sources[name].status(settling, looked))
+		st := sources[name].status(settling, looked)
+		for _, shared := range d.library.View().Shared() {
+			if shared.Source == name {
+				st.Shared = append(st.Shared, admin.SharedIDs{ShownOf: shared.By, Users: shared.Counts[directory.User], Groups: shared.Counts[directory.Group]})
+			}
+		}
+		all = append(all, st)
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,6 +28,7 @@ type world struct {
 	t      *testing.T
 	dir    string
 	tenant *graphtest.Tenant
+	other  *graphtest.Tenant // with as many people and groups
 	server *graphtest.Server
 	app    string
 	users  []string
@@ -35,15 +37,11 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), tenant: graphtest.NewTenant(graphtest.Options{Seed: 1, PageSize: 7})}
-	for i := range 30 {
-		w.users = append(w.users, w.tenant.SetUser(map[string]any{
-			"userPrincipalName": fmt.Sprintf("u%d@contoso.example", i), "displayName": fmt.Sprint("User ", i), "accountEnabled": true, "userType": "Member",
-		}))
-	}
-	w.tenant.AddMember(w.tenant.SetGroup(map[string]any{"displayName": "All", "securityEnabled": true, "mailEnabled": false}), w.users...)
+	w := &world{t: t, dir: t.TempDir()}
+	w.tenant, w.users = newTenant(graphtest.Options{Seed: 1, PageSize: 7})
+	w.other, _ = newTenant(graphtest.Options{Seed: 2, PageSize: 7, Domain: "second.example"})
 	w.app = w.tenant.AddApp(graphtest.App{Secret: tenantSecret, Consented: true, Permissions: []string{"User.Read.All", "GroupMember.Read.All"}})
-	w.server = graphtest.NewServer(w.tenant)
+	w.server = graphtest.NewServer(w.tenant, w.other)
 	if err := w.server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +50,18 @@ func newWorld(t *testing.T) *world {
 	w.write("client.token", clientToken)
 	w.configure("")
 	return w
+}
+
+// newTenant makes a tenant of thirty users and one group of them all.
+func newTenant(opts graphtest.Options) (tenant *graphtest.Tenant, users []string) {
+	tenant = graphtest.NewTenant(opts)
+	for i := range 30 {
+		users = append(users, tenant.SetUser(map[string]any{
+			"userPrincipalName": fmt.Sprintf("u%d@%s", i, cmp.Or(opts.Domain, "contoso.example")), "displayName": fmt.Sprint("User ", i), "accountEnabled": true, "userType": "Member",
+		}))
+	}
+	tenant.AddMember(tenant.SetGroup(map[string]any{"displayName": "All", "securityEnabled": true, "mailEnabled": false}), users...)
+	return tenant, users
 }
 
 // write puts a file into the world's directory as editors do.
