@@ -297,15 +297,24 @@ func (s *Snapshot) spans(t Type, i, j int) iter.Seq[span] {
 			} else {
 				next = tab.addedSpan(i-live, j-live)
 			}
-			first := &s.segments[next.segment].rows[t][next.first]
-			if next.scattered = first.flags&flagScattered != 0; next.scattered {
-				next.end = next.first + 1
+			if next.segment > 0 { // the base has all its chunks in place
+				next.part(s.segments[next.segment].rows[t])
 			}
 			if !yield(next) {
 				return
 			}
 			i += next.end - next.first
 		}
+	}
+}
+
+// part ends the span before a scattered row, or after it where it begins with one.
+func (p *span) part(rows []rowRecord) {
+	scattered := func(r rowRecord) bool { return r.flags&flagScattered != 0 }
+	if p.scattered = scattered(rows[p.first]); p.scattered {
+		p.end = p.first + 1
+	} else if n := slices.IndexFunc(rows[p.first:p.end], scattered); n > 0 {
+		p.end = p.first + n
 	}
 }
 
