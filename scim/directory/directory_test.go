@@ -60,6 +60,63 @@ func TestHistories(t *testing.T) {
 	}
 }
 
+// A large group that changed may lie beside another in a segment, and is still served
+// with members that lie elsewhere.
+func TestBigGroupBesideAnother(t *testing.T) {
+	w := newWorld(t, 5) // which is not written anew so soon
+	w.draft = w.picture.Draft()
+	w.put(&thing{typ: directory.User, id: "ada", userName: "ada"})
+	w.publish() // the base
+	w.draft = w.picture.Draft()
+	w.put(&thing{typ: directory.Group, id: "small", display: "Small"})
+	w.put(&thing{typ: directory.Group, id: "big", display: "Big"})
+	for i := range 300 {
+		id := fmt.Sprintf("u%d", i)
+		w.put(&thing{typ: directory.User, id: id, userName: id})
+		w.model.join("big", id)
+		w.draft.Join("big", id)
+	}
+	w.publish()
+	w.draft = w.picture.Draft()
+	w.put(&thing{typ: directory.Group, id: "small", display: "Little"})
+	w.model.join("big", "ada")
+	w.draft.Join("big", "ada")
+	w.publish()
+	w.check()
+}
+
+// What a program of format 3 wrote of large groups is served, and changed, as if it
+// had been written now.
+func TestPictureWithoutRunsIsRead(t *testing.T) {
+	w := newWorld(t, 4) // whose groups are cut small
+	rounds := func(n int) {
+		for range n {
+			w.draft = w.picture.Draft()
+			for range 20 {
+				w.step()
+			}
+			w.publish()
+			w.check()
+		}
+	}
+	rounds(12)
+	before := everything(w.picture.Current())
+	scattered, err := directory.AsFormat3(w.picture.Current())
+	if err != nil || scattered == 0 {
+		t.Fatalf("%d scattered rows, %v", scattered, err)
+	}
+	w.open()
+	if got := everything(w.picture.Current()); got != before {
+		t.Fatalf("served is\n%s\nwant\n%s", got, before)
+	}
+	rounds(4)
+	if err := w.picture.Tidy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.check()
+	rounds(8)
+}
+
 func everything(s *directory.Snapshot) string {
 	v := directory.NewView(s)
 	var b bytes.Buffer

@@ -44,6 +44,7 @@ func (x trial) open(dir string) *directory.Picture {
 	if err != nil {
 		x.t.Fatal(err)
 	}
+	p.SetFanOut(2) // so that there is something to merge soon
 	return p
 }
 

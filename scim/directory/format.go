@@ -12,10 +12,12 @@ package directory
 //	{"schemas":…,"id":…,…,"groups":[…],"meta":{…}},{…},{…},
 //	└──── head ─────────┘└── links ──┘└── tail ──┘
 //
-// The members of a group are cut into chunks of some hundred, in the order of
-// their references. A row of a big group written later, when a few of its
-// members changed, holds its own head and tail and refers to the chunks of
-// older segments that are still true; the others it brings along.
+// The members of a group are cut into small chunks, in the order of their
+// references. A row of a big group written later, when a few of its members
+// changed, holds its own head and tail and refers to the chunks of older segments
+// that are still true; the others it brings along. It does so by runs of
+// references, of which again only those are new that a change is in: so a member
+// who leaves costs as much in a group of a million as in one of a thousand.
 //
 // The segment that is the base of others has its bodies a second time, compressed
 // in blocks (pack.go).
@@ -30,8 +32,9 @@ import (
 )
 
 const (
-	formatVersion = 3
-	// oldestFormat can still be read: its segments have no managers.
+	formatVersion = 4
+	// oldestFormat can still be read: its segments have no managers. Those of 3
+	// have no runs: a scattered row has one reference to each chunk.
 	oldestFormat = 2
 	segmentMagic = 0x3163_6970_6d69_6373 // "scimpic1", read in little endian
 	headerSize   = 1024
@@ -64,6 +67,7 @@ const (
 	flagFalse
 
 	flagHides // a user whose manager is not named, since he is not served
+	flagRuns  // the row's chunks are found by way of runs
 )
 
 // rowRecord is a row as it lies in the file.
@@ -74,7 +78,7 @@ type rowRecord struct {
 	links      uint32 // first of the row's entries in the links section
 	direct     uint32 // groups that name the resource as a member
 	total      uint32 // those, and for a user the groups above them
-	chunk      uint32 // first of the row's entries in the chunk references
+	chunk      uint32 // first of the row's entries in the chunk references, or the runs
 	chunks     uint32
 	seq        uint32
 	head       uint32 // bytes of the opening brace and the attributes
@@ -101,6 +105,14 @@ type chunkRecord struct {
 type chunkRef struct {
 	segment uint32
 	index   uint32
+}
+
+// chunkRun names chunk references that follow one another, perhaps in an older
+// segment.
+type chunkRun struct {
+	segment uint32
+	first   uint32
+	count   uint32
 }
 
 // The keys that are indexed by hash, in each type.
@@ -134,11 +146,14 @@ const (
 	oldSections = secKeyRows + NumTypes*numKeys // what oldestFormat had
 )
 
-// What came with format 3, of users.
+// What came later.
 const (
+	// With format 3, of users.
 	secManagers  = oldSections + iota // of each row the hash of the manager's id; 0: none
 	secByManager                      // rows that have one, in the order of that hash
 	secSince                          // since when each of the rows in secDetached is, milliseconds
+	// With format 4.
+	secRuns
 	numSections
 )
 

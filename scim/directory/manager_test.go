@@ -106,7 +106,7 @@ func TestPictureWithoutManagersIsReadAndLearnsThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(manifest, bytes.Replace(data, []byte(`"format":3`), []byte(`"format":2`), 1), 0o600); err != nil {
+	if err := os.WriteFile(manifest, bytes.Replace(data, []byte(`"format":4`), []byte(`"format":2`), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"scimbridge/scim/fair"
@@ -18,7 +19,7 @@ func (p *Picture) Tidy(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	from, ok := mergeFrom(s.segments, p.overlayRows(s))
+	from, ok := p.mergeFrom(s)
 	if !ok {
 		return nil
 	}
@@ -40,32 +41,47 @@ func (p *Picture) Tidy(ctx context.Context) error {
 	return nil
 }
 
+// usualFanOut is how many segments of one tier are merged into one of the next.
+// With fewer a row is written more often until it comes into the base, by the
+// logarithm of its number; with more a look-up has more segments to look into.
+const usualFanOut = 8
+
 // mergeFrom decides which segments to merge: those from the given one on. All,
-// when what lies over the base has grown to a good part of it; else the newest
-// ones that are of one size, so that their number grows with the logarithm of
-// what was written.
-func mergeFrom(segments []*segment, mostRows int) (from int, ok bool) {
-	last := len(segments) - 1
-	if last < 1 {
+// when what lies over the base has grown to a good part of it; else the newest,
+// once there are enough of one tier, so that what is written of a row, and the
+// number of segments, grow with the logarithm of what there is.
+func (p *Picture) mergeFrom(s *Snapshot) (from int, ok bool) {
+	if len(s.segments) < 2 {
 		return 0, false
 	}
-	base := segments[0]
 	var size int64
-	var rows int
-	for _, s := range segments[1:] {
-		size += s.size
-		rows += len(s.rows[User]) + len(s.rows[Group])
+	rows := 0
+	for _, seg := range s.segments[1:] {
+		size += seg.size
 	}
-	if size > max(base.size/4, 256<<10) || rows > mostRows {
+	for t := range s.tables {
+		rows += s.tables[t].overlaid()
+	}
+	if size > max(s.segments[0].size/2, 256<<10) || rows > p.overlayRows(s) {
 		return 0, true
 	}
-	from, size = last, segments[last].size
-	for from > 1 && segments[from-1].size <= 2*size {
-		from--
-		size += segments[from].size
+	for t := 0; from != 1; t++ {
+		same := 0
+		for from = len(s.segments); from > 1 && tier(s.segments[from-1].size) <= t; from-- {
+			if tier(s.segments[from-1].size) == t {
+				same++
+			}
+		}
+		// Those of different tiers, by turns, would never be enough of one.
+		if same >= p.fanOut || len(s.segments)-from >= 3*p.fanOut {
+			return from, true
+		}
 	}
-	return from, from < last
+	return 0, false
 }
+
+// tier is 0 for a segment below 64 KiB, and one more with each eightfold.
+func tier(size int64) int { return (bits.Len64(uint64(size)>>16) + 2) / 3 }
 
 // overlayRows is how many rows may lie over the base of a snapshot before it is
 // written anew. A draft that changes more writes all of it at once.
@@ -161,6 +177,7 @@ func (m *merger) copyRow(res Resource) uint32 {
 	row.links = uint32(m.w.links.n)
 	m.w.links.add(res.linkRefs()...)
 	row.chunk = uint32(m.w.chunkRefs.n)
+	row.flags &^= flagScattered | flagRuns
 	switch {
 	case old.flags&flagScattered == 0:
 		row.off = m.w.off
@@ -195,7 +212,6 @@ func (m *merger) addChunk(seg *segment, c chunkRecord, off uint64) {
 // gather writes a scattered row with all its chunks in place.
 func (m *merger) gather(res Resource, row *rowRecord) {
 	row.off = m.w.off
-	row.flags &^= flagScattered
 	open := res.rec.head + uint32(len(linksLabel[Group])) + 1
 	m.w.body(res.bytes(0, open))
 	first := true
@@ -210,20 +226,32 @@ func (m *merger) gather(res Resource, row *rowRecord) {
 	}
 	m.w.body(res.bytes(open, res.rec.size))
 	row.size = uint32(m.w.off - row.off)
+	row.chunks = uint32(m.w.chunkRefs.n) - row.chunk
 }
 
 // scatter writes a scattered row, before it those of its chunks whose segments
 // are merged away, and refers to the others where they are.
 func (m *merger) scatter(res Resource, row *rowRecord) {
-	for i := range int(res.rec.chunks) {
-		seg, c := res.chunkAt(i)
-		if !m.merged[seg.id] {
-			m.w.chunkRefs.add(res.seg.chunkRefs[int(res.rec.chunk)+i])
+	row.flags |= flagScattered | flagRuns
+	row.chunk, row.chunks = uint32(m.w.runs.n), uint32(res.runs())
+	for i := range res.runs() {
+		run := res.run(i)
+		if !m.merged[run.segment] { // nor are those that it refers to
+			m.w.runs.add(run)
 			continue
 		}
-		off := m.w.off
-		m.w.body(seg.body[c.off : c.off+uint64(c.size)])
-		m.addChunk(seg, *c, off)
+		first := m.w.chunkRefs.n
+		for _, ref := range res.chunksOf(run) {
+			seg, c := res.chunk(ref)
+			if !m.merged[seg.id] {
+				m.w.chunkRefs.add(ref)
+				continue
+			}
+			off := m.w.off
+			m.w.body(seg.body[c.off : c.off+uint64(c.size)])
+			m.addChunk(seg, *c, off)
+		}
+		m.w.runFrom(first)
 	}
 	row.off = m.w.off
 	m.w.body(res.bytes(0, res.rec.size))

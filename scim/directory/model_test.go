@@ -247,11 +247,13 @@ type world struct {
 	draft   *directory.Draft
 	now     time.Time
 	packed  int // compressed blocks that were looked at
+
+	versions map[string]string // of what is served without meta -> its version
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
-		t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), model: newModel(),
+		t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), model: newModel(), versions: map[string]string{},
 		opts: directory.Options{Dir: t.TempDir(), Source: "contoso", BaseURL: baseURL, Keep: 4},
 		now:  time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC),
 	}
@@ -266,6 +268,10 @@ func (w *world) open() {
 	}
 	// Some worlds are written anew by nearly every draft, some by some, some never.
 	p.SetLeastOverlay([]int{1, 8, 4096}[w.seed%3])
+	p.SetFanOut(2 + int(w.seed/3%2))
+	if w.seed%2 == 0 { // nor are its groups so large
+		p.SetCut(2, 2, 3)
+	}
 	w.picture = p
 }
 
@@ -518,6 +524,10 @@ func (w *world) checkResource(v *directory.View, r directory.Resource, x *thing)
 	if meta.Version != r.Version() || meta.ResourceType != x.typ.String() || meta.Location != baseURL+x.typ.Endpoint()+"/"+x.id {
 		w.t.Errorf("%s has meta %+v", x.id, meta)
 	}
+	if known, ok := w.versions[body]; ok && known != meta.Version {
+		w.t.Errorf("%s has version %s, and had %s when it was the same", x.id, meta.Version, known)
+	}
+	w.versions[body] = meta.Version
 	if !x.created.IsZero() && !meta.Created.Equal(x.created) {
 		w.t.Errorf("%s has created %s, want %s", x.id, meta.Created, x.created)
 	}

@@ -62,6 +62,8 @@ type Picture struct {
 	current atomic.Pointer[Snapshot]
 
 	leastOverlay int // see overlayRows
+	fanOut       int // see usualFanOut
+	cut          cutting
 
 	mu       sync.Mutex // guards what follows
 	manifest manifest
@@ -104,7 +106,7 @@ const manifestName = "manifest.json"
 // before it is current then. Files that no generation names are removed.
 func Open(opts Options) (*Picture, error) {
 	p := &Picture{
-		opts: opts, log: opts.Log, leastOverlay: 4096,
+		opts: opts, log: opts.Log, leastOverlay: 4096, fanOut: usualFanOut, cut: usualCut,
 		open: make(map[uint32]weak.Pointer[segment]), unpublished: make(map[uint32]bool),
 	}
 	if p.log == nil {

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -319,63 +320,129 @@ func (s *sealer) writeGroup(v *rendering) {
 		s.keep(v)
 		return
 	}
-	plan := s.planChunks(v, ops)
-	scattered := slices.ContainsFunc(plan, func(p plannedChunk) bool { return p.members == nil })
-	row := rowRecord{hash: hash64(v.head), chunk: uint32(s.w.chunkRefs.n), chunks: uint32(len(plan))}
-	if scattered {
-		row.flags = flagScattered
-		s.writeChunks(plan, &row, nil) // before the row's own bytes
+	row := rowRecord{hash: hash64(v.head)}
+	var chunks []plannedChunk // in the row itself
+	if s.scatters(v, ops) {
+		row.hash += v.base.rec.hash - hash64(v.base.Head())
+		s.scatter(v.base, ops, &row) // before the row's own bytes
+	} else {
+		chunks = s.cut(nil, slices.Collect(s.members(v.ref)))
+		row.chunk, row.chunks = uint32(s.w.chunkRefs.n), uint32(len(chunks))
 	}
 	s.begin(v, &row)
-	if len(plan) > 0 {
+	if row.chunks > 0 {
 		s.w.body(linksLabel[Group])
 		s.w.body([]byte{'['})
-		if !scattered {
-			s.writeChunks(plan, &row, comma)
-		}
+		s.writeChunks(chunks, &row)
 		s.w.body([]byte{']'})
 	}
 	s.end(v, &row, !same)
 }
 
-// A plannedChunk is a chunk that stays where it is (old), or the members of
-// one to be written.
-type plannedChunk struct {
-	old     chunkRef
-	sum     uint64
-	members []ref
+// scatters says whether of a group's chunks only those are written that changed,
+// rather than all in one place: it is a large one.
+func (s *sealer) scatters(v *rendering, ops []memberOp) bool {
+	if !v.known || s.whole {
+		return false
+	}
+	count := len(ops)
+	for _, c := range v.base.chunkRecords() {
+		if count += int(c.count); count > s.picture.cut.rebuild {
+			return true
+		}
+	}
+	return false
 }
 
-// planChunks says of which chunks a group's members will be made: all new ones
-// for a group of ordinary size, and for a big one only those that changed.
-func (s *sealer) planChunks(v *rendering, ops []memberOp) []plannedChunk {
-	count := len(ops)
-	if v.known {
-		for _, c := range v.base.chunkRecords() {
-			count += int(c.count)
+// scatter writes the chunks that changed, and the row's runs. Of those of before
+// which nothing changed in stay as they are; what changed in a very long one is cut
+// out of it.
+func (s *sealer) scatter(base Resource, ops []memberOp, row *rowRecord) {
+	row.flags = flagScattered | flagRuns
+	row.chunk = uint32(s.w.runs.n)
+	next := 0 // the first run of before that is not dealt with yet
+	for len(ops) > 0 {
+		at := base.runOf(ops[0].member)
+		for ; next < at; next++ {
+			s.w.runs.add(base.run(next))
 		}
-	}
-	var plan []plannedChunk
-	if count <= rebuildLimit || !v.known || s.whole || v.base.rec.chunks == 0 {
-		return cut(plan, slices.Collect(s.members(v.ref)))
-	}
-	for i := range int(v.base.rec.chunks) {
-		seg, c := v.base.chunkAt(i)
-		// The operations on members up to the next chunk's first are this one's.
 		n := len(ops)
-		if i+1 < int(v.base.rec.chunks) {
-			nextSeg, next := v.base.chunkAt(i + 1)
-			first := nextSeg.members[next.members]
-			n, _ = slices.BinarySearchFunc(ops, first, func(op memberOp, m ref) int { return int(int64(op.member) - int64(m)) })
+		if at+1 < base.runs() {
+			n = opsBefore(ops, base.firstOf(base.chunksOf(base.run(at + 1))[0]))
 		}
-		if n == 0 {
-			plan = append(plan, plannedChunk{old: v.base.seg.chunkRefs[int(v.base.rec.chunk)+i], sum: c.sum})
-			continue
-		}
-		plan = cut(plan, applyOps(c.refs(seg), ops[:n]))
-		ops = ops[n:]
+		s.scatterRun(base, base.run(at), ops[:n], row)
+		ops, next = ops[n:], at+1
 	}
-	return plan
+	for ; next < base.runs(); next++ {
+		s.w.runs.add(base.run(next))
+	}
+	if row.chunks = uint32(s.w.runs.n) - row.chunk; row.chunks == 0 {
+		row.flags = 0 // nobody is left
+	}
+}
+
+// scatterRun does it for one run and what changed in it.
+func (s *sealer) scatterRun(base Resource, run chunkRun, ops []memberOp, row *rowRecord) {
+	chunks, size := base.chunksOf(run), s.picture.cut.run
+	done := 0
+	keep := func(end int) {
+		if end > done {
+			s.w.runs.add(chunkRun{run.segment, run.first + uint32(done), uint32(end - done)})
+		}
+	}
+	for len(ops) > 0 {
+		from, end := 0, len(chunks)
+		if len(chunks) > 2*size {
+			from = base.chunkOf(chunks, ops[0].member) / size * size
+			end = min(from+size, len(chunks))
+		}
+		n := len(ops)
+		if end < len(chunks) {
+			n = opsBefore(ops, base.firstOf(chunks[end]))
+		}
+		keep(from)
+		var plan []plannedChunk
+		for i, c := range chunks[from:end] {
+			// The operations on members up to the next chunk's first are this one's.
+			k := n
+			if i+1 < end-from {
+				k = opsBefore(ops[:n], base.firstOf(chunks[from+i+1]))
+			}
+			if k == 0 {
+				plan = append(plan, plannedChunk{old: c})
+				continue
+			}
+			seg, chunk := base.chunk(c)
+			row.hash -= chunk.sum
+			plan = s.cut(plan, applyOps(chunk.refs(seg), ops[:k]))
+			ops, n = ops[k:], n-k
+		}
+		for len(plan) > 0 {
+			part := plan
+			if len(plan) > 2*size {
+				part = plan[:size]
+			}
+			first := s.w.chunkRefs.n
+			s.writeChunks(part, row)
+			s.w.runFrom(first)
+			plan = plan[len(part):]
+		}
+		done = end
+	}
+	keep(len(chunks))
+}
+
+// opsBefore is how many operations are on members before one.
+func opsBefore(ops []memberOp, m ref) int {
+	n, _ := slices.BinarySearchFunc(ops, m, func(op memberOp, m ref) int { return cmp.Compare(op.member, m) })
+	return n
+}
+
+// A plannedChunk is a chunk that stays where it is, or the members of one to be
+// written.
+type plannedChunk struct {
+	old     chunkRef
+	members []ref
 }
 
 // applyOps gives the members after the operations, both ascending.
@@ -401,10 +468,9 @@ func applyOps(members []ref, ops []memberOp) []ref {
 }
 
 // cut appends chunks for the members to the plan.
-func cut(plan []plannedChunk, members []ref) []plannedChunk {
-	for len(members) > 2*chunkSize {
-		plan = append(plan, plannedChunk{members: members[:chunkSize]})
-		members = members[chunkSize:]
+func (s *sealer) cut(plan []plannedChunk, members []ref) []plannedChunk {
+	for size := s.picture.cut.chunk; len(members) > 2*size; members = members[size:] {
+		plan = append(plan, plannedChunk{members: members[:size]})
 	}
 	if len(members) > 0 {
 		plan = append(plan, plannedChunk{members: members})
@@ -412,17 +478,16 @@ func cut(plan []plannedChunk, members []ref) []plannedChunk {
 	return plan
 }
 
-// writeChunks writes the new ones among the chunks, with sep between them, and
-// the row's references to all of them.
-func (s *sealer) writeChunks(plan []plannedChunk, row *rowRecord, sep []byte) {
+// writeChunks writes the new ones among the chunks, with a comma between them,
+// and the row's references to all of them.
+func (s *sealer) writeChunks(plan []plannedChunk, row *rowRecord) {
 	for i, p := range plan {
-		row.hash += p.sum
 		if p.members == nil {
 			s.w.chunkRefs.add(p.old)
 			continue
 		}
 		if i > 0 {
-			s.w.body(sep)
+			s.w.body(comma)
 		}
 		c := s.writeChunk(p.members)
 		row.hash += c.sum

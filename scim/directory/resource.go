@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -141,15 +142,23 @@ func (r Resource) Pieces(dst [][]byte) [][]byte {
 	return append(dst, r.bytes(open, r.rec.size))
 }
 
-// chunkPieces appends the elements of a group's members.
+// chunkPieces appends the elements of a group's members. Chunks that were written
+// together are one piece.
 func (r Resource) chunkPieces(dst [][]byte) [][]byte {
-	first := true
+	var in *segment // where the last piece lies
+	var from, to uint64
 	for seg, c := range r.chunkRecords() {
-		if !first {
-			dst = append(dst, comma)
+		switch {
+		case seg == in && c.off == to+1 && seg.body[to] == ',':
+			to = c.off + uint64(c.size)
+			continue
+		case in != nil:
+			dst = append(dst, in.body[from:to], comma)
 		}
-		first = false
-		dst = append(dst, seg.body[c.off:c.off+uint64(c.size)])
+		in, from, to = seg, c.off, c.off+uint64(c.size)
+	}
+	if in != nil {
+		dst = append(dst, in.body[from:to])
 	}
 	return dst
 }
@@ -295,22 +304,62 @@ func (r Resource) linkRefs() []ref {
 	return r.seg.links[r.rec.links : r.rec.links+r.rec.total]
 }
 
-// chunkAt gives the i-th chunk of a group's members.
-func (r Resource) chunkAt(i int) (*segment, *chunkRecord) {
-	c := r.seg.chunkRefs[int(r.rec.chunk)+i]
+// runs is the number of runs of a group's chunks. A row that has none is one
+// itself, unless it has no chunks either.
+func (r Resource) runs() int {
+	if r.rec.flags&flagRuns != 0 {
+		return int(r.rec.chunks)
+	}
+	return int(min(r.rec.chunks, 1))
+}
+
+func (r Resource) run(i int) chunkRun {
+	if r.rec.flags&flagRuns != 0 {
+		return r.seg.runs[int(r.rec.chunk)+i]
+	}
+	return chunkRun{r.seg.id, r.rec.chunk, r.rec.chunks}
+}
+
+// chunksOf gives the references to the chunks of a run.
+func (r Resource) chunksOf(run chunkRun) []chunkRef {
+	return r.snap.byNumber[run.segment].chunkRefs[run.first : run.first+run.count]
+}
+
+func (r Resource) chunk(c chunkRef) (*segment, *chunkRecord) {
 	seg := r.snap.byNumber[c.segment]
 	return seg, &seg.chunks[c.index]
 }
 
 func (r Resource) chunkRecords() iter.Seq2[*segment, *chunkRecord] {
 	return func(yield func(*segment, *chunkRecord) bool) {
-		for i := range int(r.rec.chunks) {
-			if !yield(r.chunkAt(i)) {
-				return
+		for i := range r.runs() {
+			for _, c := range r.chunksOf(r.run(i)) {
+				if !yield(r.chunk(c)) {
+					return
+				}
 			}
 		}
 	}
 }
+
+// firstOf is the first member in a chunk.
+func (r Resource) firstOf(c chunkRef) ref {
+	seg, chunk := r.chunk(c)
+	return seg.members[chunk.members]
+}
+
+// runOf gives the run where a member is, or would come to be; the group has one.
+func (r Resource) runOf(m ref) int {
+	return lastBefore(r.runs(), func(i int) bool { return r.firstOf(r.chunksOf(r.run(i))[0]) > m })
+}
+
+// chunkOf gives the chunk, likewise, of those of a run.
+func (r Resource) chunkOf(chunks []chunkRef, m ref) int {
+	return lastBefore(len(chunks), func(i int) bool { return r.firstOf(chunks[i]) > m })
+}
+
+// lastBefore gives the last of n that is not after something, 0 where all are.
+func lastBefore(n int, after func(int) bool) int { return max(sort.Search(n, after)-1, 0) }
 
 // memberRefs gives a group's direct members, ascending.
 func (r Resource) memberRefs() iter.Seq[ref] {
@@ -326,20 +375,11 @@ func (r Resource) memberRefs() iter.Seq[ref] {
 }
 
 func (r Resource) hasMember(m ref) bool {
-	lo, hi := 0, int(r.rec.chunks)
-	for lo < hi { // the first chunk that begins after m
-		mid := (lo + hi) / 2
-		seg, c := r.chunkAt(mid)
-		if seg.members[c.members] > m {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	if lo == 0 {
+	if r.runs() == 0 {
 		return false
 	}
-	seg, c := r.chunkAt(lo - 1)
+	chunks := r.chunksOf(r.run(r.runOf(m)))
+	seg, c := r.chunk(chunks[r.chunkOf(chunks, m)])
 	_, ok := slices.BinarySearch(c.refs(seg), m)
 	return ok
 }

@@ -11,16 +11,23 @@ import (
 	"scimbridge/scim/guid"
 )
 
-const (
-	// chunkSize is how many members a new chunk has: fewer are more references to
-	// be written with each change of a large group, more are more elements to be
-	// written with each change of a member. One that grows past
-	// twice that is cut.
-	chunkSize = 128
-	// rebuildLimit is up to how many members a group is written anew, all in
-	// one place, when one of them changes.
-	rebuildLimit = 1024
-)
+// A cutting says how the members of groups are cut.
+type cutting struct {
+	// chunk is how many members a new chunk has: fewer are more chunks of forty
+	// bytes each, more are more elements to be written, of some two hundred bytes,
+	// with each change of a member. One that grows past twice that is cut.
+	chunk int
+	// run is how many references to chunks, of eight bytes, are written with a change,
+	// and of how many there is one run, of twelve, in a group much of which changed
+	// since all was written; all its runs are written with a change, too. One that
+	// grows past twice that is cut.
+	run int
+	// rebuild is up to how many members a group is written anew, all in one place,
+	// when one of them changes.
+	rebuild int
+}
+
+var usualCut = cutting{chunk: 8, run: 64, rebuild: 256}
 
 // Seal ends the draft. The snapshot it gives contains the draft's changes and
 // is not visible before [Picture.Publish]. now is the lastModified of what

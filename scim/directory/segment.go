@@ -27,6 +27,7 @@ type segment struct {
 	links     []ref
 	chunks    []chunkRecord
 	chunkRefs []chunkRef
+	runs      []chunkRun
 	members   []ref
 	modified  [NumTypes][]uint32
 	detached  [NumTypes][]uint32
@@ -121,6 +122,7 @@ func (s *segment) read(data []byte) error {
 	s.managers = asRecords[uint64](sections[secManagers])
 	s.byManager = asRecords[uint32](sections[secByManager])
 	s.since = asRecords[int64](sections[secSince])
+	s.runs = asRecords[chunkRun](sections[secRuns])
 	return nil
 }
 
@@ -135,8 +137,11 @@ func (s *segment) verify() error {
 
 // numSections is how many sections a file of the header's format has.
 func (h *headerRecord) numSections() int {
-	if h.format == oldestFormat {
+	switch h.format {
+	case oldestFormat:
 		return oldSections
+	case 3:
+		return secRuns
 	}
 	return numSections
 }

@@ -34,6 +34,9 @@ func (o overlayRow) compare(at uint32) int { return cmp.Compare(o.at, at) }
 // len is the number of resources.
 func (t *table) len() int { return len(t.base) - len(t.dead) + len(t.added) }
 
+// overlaid is how many rows the overlay has or hides.
+func (t *table) overlaid() int { return len(t.replaced) + len(t.dead) + len(t.added) }
+
 // with lays one more segment over the table.
 func (t *table) with(segment uint32, rows []rowRecord, base *segment, typ Type) table {
 	var overBase, overAdded []overlayRow

@@ -33,6 +33,7 @@ type segmentWriter struct {
 	links     column[ref]
 	chunks    column[chunkRecord]
 	chunkRefs column[chunkRef]
+	runs      column[chunkRun]
 	members   column[ref]
 	keys      [NumTypes][numKeys]column[keyEntry]
 	managers  []uint64         // of users, by row, as far as there were any
@@ -52,7 +53,7 @@ func newSegmentWriter(d *disk, path string, id uint32) (*segmentWriter, error) {
 	}
 	w := &segmentWriter{id: id, path: path, disk: d, f: f, w: bufio.NewWriterSize(d.writer("segment", f), 256<<10)}
 	dir := filepath.Dir(path)
-	w.links.dir, w.chunks.dir, w.chunkRefs.dir, w.members.dir = dir, dir, dir, dir
+	w.links.dir, w.chunks.dir, w.chunkRefs.dir, w.runs.dir, w.members.dir = dir, dir, dir, dir, dir
 	for t := range NumTypes {
 		w.rows[t].dir = dir
 		for k := range numKeys {
@@ -97,6 +98,12 @@ func (w *segmentWriter) manage(row uint32, manager uint64) {
 func (w *segmentWriter) addChunk(c chunkRecord) {
 	w.chunkRefs.add(chunkRef{w.id, uint32(w.chunks.n)})
 	w.chunks.add(c)
+}
+
+// runFrom adds, as the next of a row, the run of the chunk references that were added
+// from one on.
+func (w *segmentWriter) runFrom(first int) {
+	w.runs.add(chunkRun{w.id, uint32(first), uint32(w.chunkRefs.n - first)})
 }
 
 // finish writes the remaining sections and the header, makes the file durable
@@ -152,6 +159,7 @@ func (w *segmentWriter) finish() (*segment, error) {
 		}
 	}
 	w.writeManagers(rows[User], section)
+	section(secRuns, asBytes(take(w, &w.runs)))
 	if w.err == nil {
 		w.err = w.w.Flush()
 	}
@@ -214,6 +222,7 @@ func (w *segmentWriter) release() {
 	w.links.close()
 	w.chunks.close()
 	w.chunkRefs.close()
+	w.runs.close()
 	w.members.close()
 	for t := range NumTypes {
 		w.rows[t].close()

@@ -24,10 +24,10 @@ func (b *bench) deltas(ctx context.Context) error {
 			}
 		}
 	}
-	t := b.report.table("rounds", fmt.Sprintf("%d changes, people", deltaChanges), "wall", "CPU", "CPU on average", "written", "÷ smallest: wall, CPU, written", "requests")
+	t := b.report.table("rounds", fmt.Sprintf("%d changes, people", deltaChanges), "wall", "CPU", "CPU on average", "written", "written on average", "÷ smallest: wall, CPU, written", "requests")
 	for k, w := range b.worlds {
 		c, least := costs[k], costs[0]
-		t.row(thousands(w.people), c.wall.show(duration), c.cpu.show(duration), duration(c.cpu.mean()), c.written.show(bytesOf),
+		t.row(thousands(w.people), c.wall.show(duration), c.cpu.show(duration), duration(c.cpu.mean()), c.written.show(bytesOf), bytesOf(c.written.mean()),
 			fmt.Sprintf("%s, %s, %s", times(c.wall.median()/least.wall.median()), times(c.cpu.median()/least.cpu.median()), times(c.written.median()/least.written.median())),
 			number(c.requests.median()))
 		b.report.curve("delta round", "s", w.people, c.wall.median())
