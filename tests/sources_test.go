@@ -92,6 +92,11 @@ func TestSourcesComeAndGo(t *testing.T) {
 		if _, stdout, _ := b.runDaemon("held", "--source", "fabrikam"); strings.Count(stdout, ": the source is no longer in the configuration") != fabrikam.UserCount()+fabrikam.GroupCount() {
 			t.Errorf("held says:\n%s", stdout)
 		}
+		for _, command := range []string{"held", "approve"} {
+			if status, stdout, stderr := b.runDaemon(command); status != 2 || !strings.Contains(stderr, "name one with --source: contoso, fabrikam (no longer in the file)") {
+				t.Errorf("%s without a source has status %d: %s%s", command, status, stdout, stderr)
+			}
+		}
 		if status, _, stderr := b.runDaemon("approve", "--source", "fabrikam", "7"); status != 1 || !strings.Contains(stderr, "round 7 of source fabrikam is not held") {
 			t.Errorf("the approval of a round has status %d: %s", status, stderr)
 		}
@@ -101,6 +106,9 @@ func TestSourcesComeAndGo(t *testing.T) {
 		}
 		b.expectLog(`source is dropped.*source=fabrikam.*by=".*at the command line"`)
 		users(contoso.UserCount())
+		if status, stdout, stderr := b.runDaemon("held"); status != 0 || !strings.Contains(stdout, "contoso: nothing is held") {
+			t.Errorf("held without a source has status %d: %s%s", status, stdout, stderr)
+		}
 		b.kill()
 		b.start()
 		users(contoso.UserCount())

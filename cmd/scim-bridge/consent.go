@@ -58,7 +58,7 @@ type consentOptions struct {
 }
 
 func (p *program) consent(ctx context.Context, stdin io.Reader, o consentOptions) error {
-	r, source, err := p.remoteSource(o.source)
+	r, source, err := p.remoteSource(ctx, o.source, false)
 	if err != nil {
 		return err
 	}

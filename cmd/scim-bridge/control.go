@@ -358,7 +358,7 @@ func sourceFlag(cmd *cobra.Command, source *string) {
 
 // act has the daemon do something with a source and prints what became of it.
 func (p *program) act(ctx context.Context, source, action string, form url.Values, asJSON bool) error {
-	r, source, err := p.remoteSource(source)
+	r, source, err := p.remoteSource(ctx, source, action == "approve")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -22,7 +23,7 @@ const listLimit = 100
 
 // rehearse does a round that changes nothing, and prints what it would do.
 func (p *program) rehearse(cmd *cobra.Command, source string, full, asJSON bool) error {
-	r, source, err := p.remoteSource(source)
+	r, source, err := p.remoteSource(cmd.Context(), source, false)
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ a client would lose with the sources that its list in the file no longer has.`,
 			if client != "" {
 				return p.heldFrom(cmd.Context(), client, limit(all || asJSON), asJSON)
 			}
-			r, source, err := p.remoteSource(source)
+			r, source, err := p.remoteSource(cmd.Context(), source, true)
 			if err != nil {
 				return err
 			}
@@ -114,7 +115,7 @@ the one served now. Without A it lists the generations that are kept
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, source, err := p.remoteSource(source)
+			r, source, err := p.remoteSource(cmd.Context(), source, false)
 			if err != nil {
 				return err
 			}
@@ -187,12 +188,23 @@ of the guard. "diff A" shows beforehand what it would undo.`,
 	return cmd
 }
 
-// remoteSource finds the daemon and the source that a command is about.
-func (p *program) remoteSource(name string) (*remote, string, error) {
+// remoteSource finds the daemon and the source that a command is about. left tells
+// that it may be one that left the file, beside which the only one in the file is
+// not the only one.
+func (p *program) remoteSource(ctx context.Context, name string, left bool) (*remote, string, error) {
 	r, err := p.remote()
 	if err != nil {
 		return nil, "", err
 	}
-	name, err = r.source(name)
-	return r, name, err
+	only, err := r.source(name)
+	if name != "" || !left {
+		return r, only, err
+	}
+	switch others, fault := r.left(ctx); {
+	case fault != nil && err == nil:
+		return r, "", fault
+	case fault == nil && len(others) > 0:
+		return r, "", r.several(others)
+	}
+	return r, only, err
 }

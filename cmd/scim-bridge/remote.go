@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 
+	"scimbridge/cmd/internal/admin"
 	"scimbridge/cmd/internal/config"
 )
 
@@ -100,9 +101,31 @@ func (r *remote) source(name string) (string, error) {
 		}
 		return name, nil
 	}
+	return "", r.several(nil)
+}
+
+// several asks to name a source: of the file, or one of left.
+func (r *remote) several(left []string) error {
 	var names []string
 	for _, s := range r.cfg.Sources {
 		names = append(names, s.Name)
 	}
-	return "", usageError{fmt.Errorf("there are several sources; name one with --source: %s", strings.Join(names, ", "))}
+	for _, name := range left {
+		names = append(names, name+" ("+admin.StateLeft+")")
+	}
+	return usageError{fmt.Errorf("there are several sources; name one with --source: %s", strings.Join(names, ", "))}
+}
+
+// left gives the sources that left the file and are still served.
+func (r *remote) left(ctx context.Context) (names []string, err error) {
+	var st admin.Status
+	if err := r.call(ctx, http.MethodGet, "/api/v1/status", nil, &st); err != nil {
+		return nil, err
+	}
+	for _, s := range st.Sources {
+		if s.State == admin.StateLeft {
+			names = append(names, s.Name)
+		}
+	}
+	return names, nil
 }
