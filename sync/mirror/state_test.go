@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,5 +171,44 @@ func TestWhoIsNamedAndNotServed(t *testing.T) {
 	}
 	if state, err := w.store.Source(t.Context(), "contoso"); err != nil || state.Users != 19 {
 		t.Errorf("%d users are stored, %v", state.Users, err)
+	}
+}
+
+// What publishes without reading the tenant, an edit or an approval, makes the data
+// no younger, and a tenant that can't be read is no better for it.
+func TestOnlyReadingIsASuccess(t *testing.T) {
+	tenant, users, _ := company(20)
+	w := newWorld(t, tenant, nil)
+	w.round()
+	w.configure(func(cfg *mirror.Config) { cfg.Scope.Exclude = users[:1] })
+	if report, err := w.mirror.Publish(t.Context()); err != nil || report.Outcome != mirror.Published {
+		t.Fatalf("an edit is %s, %v", report.Outcome, err)
+	}
+	if s := w.mirror.Status(); !s.LastSuccess.IsZero() || s.State != mirror.Current {
+		t.Errorf("after an edit: %s, last success at %v", s.State, s.LastSuccess)
+	}
+
+	for _, id := range users[5:15] {
+		tenant.RemoveUser(id)
+	}
+	w.refresh(mirror.Options{}, mirror.Held)
+	read := w.mirror.Status().LastSuccess
+	tenant.Inject(graphtest.Status(http.StatusInternalServerError, true).Forever())
+	w.refresh(mirror.Options{}, mirror.Failed)
+	before := w.mirror.Status()
+	if report, err := w.mirror.Approve(t.Context(), 0, "ada"); err != nil || report.Outcome != mirror.Approved {
+		t.Fatalf("approving: %s, %v", report.Outcome, err)
+	}
+	s := w.mirror.Status()
+	if read.IsZero() || !s.LastSuccess.Equal(read) {
+		t.Errorf("the last success is at %v, want %v", s.LastSuccess, read)
+	}
+	if s.State != mirror.Failing || s.Failures != 1 || !s.FailedSince.Equal(before.FailedSince) || s.Last.Err == nil {
+		t.Errorf("after an approval: %s, %d failures since %v, %v", s.State, s.Failures, s.FailedSince, s.Last.Err)
+	}
+	tenant.ClearFaults()
+	w.refresh(mirror.Options{}, mirror.Unchanged)
+	if s := w.mirror.Status(); s.State != mirror.Current || s.Failures != 0 || !s.LastSuccess.After(read) {
+		t.Errorf("after a round: %s, %d failures, last success at %v", s.State, s.Failures, s.LastSuccess)
 	}
 }

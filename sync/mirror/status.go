@@ -131,7 +131,7 @@ type Status struct {
 	Next         time.Time // when the next round starts
 
 	Last        Report    // the last round that ended
-	LastSuccess time.Time // when a round last ended without failing
+	LastSuccess time.Time // when a round that read the tenant last ended without failing
 	FailedSince time.Time // when the failures that last until now began
 	Failures    int       // in a row
 
@@ -180,9 +180,12 @@ func (k *statusKeeper) setHeld(held *store.Held, snapshot *directory.Snapshot) {
 	k.s.Held, k.held = held, snapshot
 }
 
-// conclude takes in a round that ended.
+// conclude takes in a round that ended. One that read nothing, as an approval or
+// another configuration causes, is no sign that the tenant can be read: it says
+// nothing of how old the data are, and ends no failures.
 func (k *statusKeeper) conclude(r *Report) {
 	k.set(func(s *Status) {
+		failed := s.Last.Err
 		s.Last = *r
 		if s.Rounds == nil {
 			s.Rounds = make(map[Outcome]uint64)
@@ -203,8 +206,13 @@ func (k *statusKeeper) conclude(r *Report) {
 		default:
 			s.State = Current
 		}
-		s.Failures, s.FailedSince = 0, time.Time{}
-		s.LastSuccess = r.Started.Add(r.Elapsed)
+		switch {
+		case r.Round > 0:
+			s.Failures, s.FailedSince = 0, time.Time{}
+			s.LastSuccess = r.Started.Add(r.Elapsed)
+		case s.Failures > 0:
+			s.State, s.Last.Err = Failing, failed
+		}
 	})
 }
 

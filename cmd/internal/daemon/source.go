@@ -308,15 +308,15 @@ func newDeflater() directory.Deflater {
 	return z
 }
 
-// lastSuccess gives when a round last ended without failing, by the history; zero:
-// none that is known of.
+// lastSuccess gives when a round that read the tenant last ended without failing, by
+// the history; zero: none that is known of.
 func (d *Daemon) lastSuccess(ctx context.Context, name string) time.Time {
 	records, err := d.store.Rounds(ctx, name, store.History)
 	if err != nil {
 		d.log.Warn("when a round last ended well is not known", "source", name, "err", err)
 	}
 	for _, r := range records {
-		if r.Outcome != string(mirror.Failed) {
+		if r.Round > 0 && r.Outcome != string(mirror.Failed) {
 			return r.Started.Add(r.Elapsed)
 		}
 	}
