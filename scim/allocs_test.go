@@ -26,17 +26,17 @@ func TestAllocations(t *testing.T) {
 	}{
 		{"100 of a list", "/Users?startIndex=1&count=100", "", 7},
 		{"1000 of a list", "/Users?startIndex=1&count=1000", "", 7},
-		{"1000 of a list, gzip", "/Users?startIndex=1&count=1000", "gzip", 9},
-		{"1000 in the middle of a list, gzip", "/Users?startIndex=1011&count=1000", "gzip", 7},
+		{"1000 of a list, gzip", "/Users?startIndex=1&count=1000", "gzip", 7},
+		{"1000 in the middle of a list, gzip", "/Users?startIndex=1011&count=1000", "gzip", 4},
 		{"a page by cursor", "/Users?cursor&count=100", "", 13},
 		{"1000 with attributes", "/Users?count=1000&attributes=userName,emails.value", "", 31},
 		{"1000 without an attribute", "/Users?count=1000&excludedAttributes=groups", "", 53},
 		{"groups without members", "/Groups?excludedAttributes=members", "", 26},
-		{"one by id", "/Users/u1234", "", 5},
+		{"one by id", "/Users/u1234", "", 4},
 		{"one by userName", "/Users?filter=userName%20eq%20%22u1234@contoso.com%22", "", 17},
 		{"nobody, of all", "/Users?filter=title%20co%20%22zzz%22", "", 12},
 		{"sorted", "/Users?sortBy=userName&count=1000", "", 16},
-		{"nothing new", "/Users/u1234", "etag", 4},
+		{"nothing new", "/Users/u1234", "etag", 3},
 	} {
 		r, err := http.NewRequest(http.MethodGet, base+tt.path, nil)
 		if err != nil {

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -18,15 +19,21 @@ const contentType = "application/scim+json"
 
 // Headers that are the same in all answers; they are never changed.
 var (
-	typeHeader  = []string{contentType}
-	cacheHeader = []string{"private, no-cache"}
-	varyHeader  = []string{"Accept-Encoding, Authorization"}
+	typeHeader   = []string{contentType}
+	cacheHeader  = []string{"private, no-cache"}
+	varyHeader   = []string{"Accept-Encoding, Authorization"}
+	packedHeader = []string{"gzip"}
 )
 
 const (
 	// direct is the length from which a piece is written as it is. Shorter ones
 	// are copied together first: a write each would cost more than the copying.
 	direct = 32 << 10
+	// apart is that length where all pieces are written at once.
+	apart = 2 << 10
+	// alone is the length of a body up to which header and body fit into the buffer
+	// of net/http, and leave in one write without being told to.
+	alone = 3500
 	// bufferSize is how much is copied together into one write.
 	bufferSize = 128 << 10
 	// maxScratch is the most memory that a body kept for reuse may hold on to.
@@ -41,6 +48,7 @@ type body struct {
 	scratch []byte            // backs the pieces that are made for this answer
 	done    int               // of scratch: what is in pieces
 	buffer  []byte            // where short pieces are copied together
+	out     net.Buffers       // what is written
 
 	held directory.Resource // what a projection is looking at
 }
@@ -54,8 +62,9 @@ func newBody() *body { return bodies.Get().(*body) }
 func (b *body) free() {
 	clear(b.pieces) // they must not keep a view's files, or other memory, alive
 	clear(b.parts)
+	clear(b.out[:cap(b.out)])
 	b.pieces, b.parts, b.scratch, b.done, b.held = b.pieces[:0], b.parts[:0], b.scratch[:0], 0, directory.Resource{}
-	if cap(b.scratch) <= maxScratch && cap(b.pieces) <= maxScratch/24 && cap(b.parts) <= maxScratch/64 {
+	if cap(b.scratch) <= maxScratch && cap(b.pieces) <= maxScratch/24 && cap(b.out) <= maxScratch/24 && cap(b.parts) <= maxScratch/64 {
 		bodies.Put(b)
 	}
 }
@@ -74,21 +83,61 @@ func (b *body) size() (n int64) {
 	return n
 }
 
-// writeTo writes the body in few writes, through write.
-func (b *body) writeTo(write func([]byte)) {
-	buffer := b.buffer[:0]
-	for _, p := range b.pieces {
-		if len(buffer)+len(p) > cap(buffer) || len(p) >= direct {
-			write(buffer)
-			buffer = buffer[:0]
+// writeTo writes the body in few calls of write, which keeps nothing of what it is
+// given. Pieces of at least long bytes are given as they lie, shorter ones are copied
+// together.
+func (b *body) writeTo(write func(net.Buffers), long int) {
+	buffer, from := b.buffer[:0], 0
+	b.out = b.out[:0]
+	cut := func() {
+		if from < len(buffer) {
+			b.out = append(b.out, buffer[from:])
 		}
-		if len(p) >= direct {
-			write(p)
-		} else {
-			buffer = append(buffer, p...)
-		}
+		from = len(buffer)
 	}
-	write(buffer)
+	for _, p := range b.pieces {
+		if len(p) >= long {
+			cut()
+			b.out = append(b.out, p)
+			continue
+		}
+		if len(buffer)+len(p) > cap(buffer) {
+			cut()
+			write(b.out)
+			buffer, from, b.out = buffer[:0], 0, b.out[:0]
+		}
+		buffer = append(buffer, p...)
+	}
+	cut()
+	write(b.out)
+}
+
+// An AllWriter is a ResponseWriter that writes many slices at once, from where they
+// lie: for the whole of a body, or parts of it one after the other.
+type AllWriter interface {
+	WriteAll(body net.Buffers) (int64, error)
+}
+
+// sendBody writes the body after the header.
+func (x *exchange) sendBody(b *body, size int64) {
+	if x.r.Method == http.MethodHead {
+		return
+	}
+	if w, ok := x.w.(AllWriter); ok && size >= alone {
+		b.writeTo(func(all net.Buffers) {
+			if x.err == nil {
+				var n int64
+				n, x.err = w.WriteAll(all)
+				x.bytes += n
+			}
+		}, apart)
+		return
+	}
+	b.writeTo(func(all net.Buffers) {
+		for _, p := range all {
+			x.write(p)
+		}
+	}, direct)
 }
 
 // sendPage answers with a list.
@@ -142,9 +191,7 @@ func (x *exchange) send(b *body) {
 	}
 	header["Content-Length"] = x.field(2, strconv.FormatInt(size, 10))
 	x.begin(http.StatusOK)
-	if x.r.Method != http.MethodHead {
-		b.writeTo(x.write)
-	}
+	x.sendBody(b, size)
 }
 
 // cacheable says who may keep the answer: the client alone, and it must ask

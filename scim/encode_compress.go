@@ -3,6 +3,7 @@ package scim
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -136,11 +137,13 @@ func (c *contentCoding) encode(w io.Writer, b *body) error {
 	z := c.pool.Get().(compressor)
 	z.Reset(w)
 	var fault error
-	b.writeTo(func(p []byte) {
-		if fault == nil {
-			_, fault = z.Write(p)
+	b.writeTo(func(all net.Buffers) {
+		for _, p := range all {
+			if fault == nil {
+				_, fault = z.Write(p)
+			}
 		}
-	})
+	}, direct)
 	if fault == nil {
 		fault = z.Close()
 	}

@@ -125,12 +125,11 @@ func (x *exchange) sendPacked(b *body) {
 	header := x.w.Header()
 	header["Content-Type"] = typeHeader
 	cacheable(header)
-	header.Set("Content-Encoding", gzipCoding.name)
-	header.Set("Content-Length", strconv.FormatInt(b.size(), 10))
+	size := b.size()
+	header["Content-Encoding"] = packedHeader
+	header["Content-Length"] = x.field(2, strconv.FormatInt(size, 10))
 	x.begin(http.StatusOK)
-	if x.r.Method != http.MethodHead {
-		b.writeTo(x.write)
-	}
+	x.sendBody(b, size)
 }
 
 // A CRC-32 is the remainder of a polynomial over GF(2), bits reflected, so that
@@ -140,35 +139,51 @@ func (x *exchange) sendPacked(b *body) {
 
 // joinCRC gives the CRC-32 of two texts from theirs; the second is n bytes long.
 func joinCRC(first, second uint32, n int) uint32 {
-	shift := uint32(1) << 31 // x^0
-	for k := 3; n > 0; n, k = n>>1, k+1 {
-		if n&1 != 0 {
-			shift = multiply(squares[k&31], shift)
+	for i := 0; n > 0; n, i = n>>8, i+1 {
+		if n&0xff != 0 {
+			first = multiply(shifts[i][n&0xff], first)
 		}
 	}
-	return multiply(shift, first) ^ second
+	return first ^ second
 }
 
-// squares are x^(2^k); they repeat from the 31st on.
-var squares = func() (s [32]uint32) {
-	s[0] = 1 << 30 // x^1
-	for k := 1; k < len(s); k++ {
-		s[k] = multiply(s[k-1], s[k-1])
+// shifts[i][k] is x^(8k·256^i), for texts of up to 2 GB.
+var shifts = func() (s [4][256]uint32) {
+	step := uint32(1) << (31 - 8) // x^8
+	for i := range s {
+		s[i][0] = 1 << 31 // x^0
+		for k := 1; k < len(s[i]); k++ {
+			s[i][k] = multiply(step, s[i][k-1])
+		}
+		step = multiply(step, s[i][255])
 	}
 	return s
 }()
 
-// multiply gives the product modulo the polynomial of CRC-32.
+// timesX gives the product with x, modulo the polynomial of CRC-32.
+func timesX(v uint32) uint32 { return v>>1 ^ crc32.IEEE&-(v&1) }
+
+// overflow[v] is v·x^4 of those v that go beyond the polynomial with it.
+var overflow = func() (o [16]uint32) {
+	for v := range o {
+		o[v] = timesX(timesX(timesX(timesX(uint32(v)))))
+	}
+	return o
+}()
+
+// multiply gives the product modulo the polynomial of CRC-32, four coefficients of
+// a at a time from the highest on. A page has dozens of blocks to join: bit by bit
+// it took a fifth of the page's time.
 func multiply(a, b uint32) (product uint32) {
-	for bit := uint32(1) << 31; bit != 0 && a&(bit<<1-1) != 0; bit >>= 1 {
-		if a&bit != 0 {
-			product ^= b
-		}
-		if b&1 != 0 {
-			b = b>>1 ^ crc32.IEEE
-		} else {
-			b >>= 1
-		}
+	times := [16]uint32{8: b} // b times each four coefficients
+	for i := 4; i > 0; i >>= 1 {
+		times[i] = timesX(times[2*i])
+	}
+	for i := 1; i < len(times); i++ {
+		times[i] = times[i&(i-1)] ^ times[i&-i]
+	}
+	for i := 0; i < 32; i += 4 {
+		product = product>>4 ^ overflow[product&15] ^ times[a>>i&15]
 	}
 	return product
 }

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -124,12 +126,33 @@ type watchedConn struct {
 	net.Conn
 	conns    *conns
 	patience time.Duration
+	until    atomic.Int64 // the deadline that write has set, on the clock of began; 0: another one is set
+
+	// While an answer is begun that is to leave in one piece, its header waits
+	// here for the body.
+	holding bool
+	held    []byte
+	out     net.Buffers // what WriteAll writes
 }
+
+const (
+	// maxHeld bounds what waits: a header and the beginning of a body.
+	maxHeld = 8 << 10
+	// maxOut bounds what each connection keeps room for.
+	maxOut = 256
+)
 
 // Write implements net.Conn. It goes on as long as enough is taken in every
 // stretch of patience, and only then: how long it takes as a whole depends on
 // the line.
-func (c *watchedConn) Write(p []byte) (written int, err error) {
+func (c *watchedConn) Write(p []byte) (int, error) {
+	if c.holding && len(c.held)+len(p) <= maxHeld {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	if err := c.release(); err != nil {
+		return 0, err
+	}
 	if worded := inSCIM(p); worded != nil {
 		if _, err := c.write(worded); err != nil {
 			return 0, err
@@ -139,17 +162,98 @@ func (c *watchedConn) Write(p []byte) (written int, err error) {
 	return c.write(p)
 }
 
-func (c *watchedConn) write(p []byte) (written int, err error) {
+// hold has what is written wait for what comes next, and release ends that.
+func (c *watchedConn) hold() { c.holding = true }
+
+func (c *watchedConn) release() error {
+	if !c.holding {
+		return nil
+	}
+	c.holding = false
+	_, err := c.write(c.held)
+	c.held = c.held[:0]
+	return err
+}
+
+// ReadFrom implements io.ReaderFrom, by which net/http hands over a body whose
+// header it has written. A body that is a net.Buffers leaves together with a header
+// that was held: a write each would wake the client for each.
+func (c *watchedConn) ReadFrom(from io.Reader) (int64, error) {
+	body, ok := from.(*net.Buffers)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{c}, from)
+	}
+	header := len(c.held)
+	c.out = append(append(c.out[:0], c.held), *body...)
+	all := c.out
+	c.holding = false
+	n, err := c.writeAll(&all)
+	c.held = c.held[:0]
+	if clear(c.out); cap(c.out) > maxOut {
+		c.out = nil
+	}
+	return max(n-int64(header), 0), err
+}
+
+func (c *watchedConn) write(p []byte) (int, error) {
+	n, err := c.patiently(func() (int64, error) {
+		n, err := c.Conn.Write(p)
+		p = p[n:]
+		return int64(n), err
+	})
+	return int(n), err
+}
+
+// writeAll writes slices as they lie, with one system call where they fit.
+func (c *watchedConn) writeAll(all *net.Buffers) (int64, error) {
+	return c.patiently(func() (int64, error) { return all.WriteTo(c.Conn) })
+}
+
+// patienceSlack is how much of its patience a write may lack: a deadline set for a
+// write that was a moment ago is good enough, and a timer less to be moved.
+const patienceSlack = time.Second
+
+// began is where the clock of deadlines starts.
+var began = time.Now()
+
+// prolong gives the next write its time.
+func (c *watchedConn) prolong() error {
+	now := time.Since(began)
+	if until := time.Duration(c.until.Load()); until != 0 && until-now > c.patience-patienceSlack {
+		return nil
+	}
+	c.until.Store(int64(now + c.patience))
+	return c.Conn.SetWriteDeadline(began.Add(now + c.patience))
+}
+
+// SetWriteDeadline implements net.Conn. That there be none is not passed on, which
+// net/http says after each answer: the one that is set does no harm.
+func (c *watchedConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	c.until.Store(0)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *watchedConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// patiently goes on with write, which writes what is left, for as long as enough is
+// taken in every stretch of patience.
+func (c *watchedConn) patiently(write func() (int64, error)) (written int64, err error) {
 	for {
-		if err := c.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
+		if err := c.prolong(); err != nil {
 			return written, err
 		}
-		n, err := c.Conn.Write(p[written:])
+		n, err := write()
 		written += n
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return written, err
 		}
-		if n < stallBytes && written < len(p) {
+		if n < stallBytes {
 			c.conns.mu.Lock()
 			c.conns.stalled++
 			c.conns.mu.Unlock()

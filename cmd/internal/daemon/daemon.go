@@ -207,7 +207,7 @@ func (d *Daemon) AdminAddr() net.Addr { return d.adminListener.Addr() }
 func (d *Daemon) Start() {
 	errorLog := slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	d.scimServer = &http.Server{
-		Handler: d.endpoint, TLSConfig: d.tlsConfig(), ConnState: d.endpoint.conns.state,
+		Handler: d.endpoint, TLSConfig: d.tlsConfig(), ConnState: d.endpoint.conns.state, ConnContext: connContext,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: errorLog,
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: stallTime, SendPingTimeout: stallTime},

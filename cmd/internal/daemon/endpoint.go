@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -62,7 +63,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if e.draining.Load() && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close") // on HTTP/2 the server says so itself
 	}
-	seen := &seenWriter{ResponseWriter: w, chunked: r.ProtoMajor >= 2}
+	seen, to := newWriter(w, r)
 	// Also where the handler panics, which it does to cut a broken answer off.
 	defer func() { e.counts.add(seen.status, time.Since(started)) }()
 	switch {
@@ -75,7 +76,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		func() {
 			defer e.leave()
-			gen.handler.ServeHTTP(seen, r)
+			gen.handler.ServeHTTP(to, r)
 		}()
 	}
 	if seen.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
@@ -158,6 +159,42 @@ func (w *seenWriter) Write(p []byte) (written int, err error) {
 		written, p = written+n, p[n:]
 	}
 	return written, err
+}
+
+// A wholeWriter is the seenWriter of a connection that is neither shared nor
+// encrypted: there an answer can leave in one piece.
+type wholeWriter struct {
+	seenWriter
+	conn *watchedConn
+}
+
+// WriteAll implements scim.AllWriter.
+func (w *wholeWriter) WriteAll(body net.Buffers) (int64, error) {
+	w.conn.hold()
+	// It writes the header, and hands the body over to the connection.
+	n, err := w.ResponseWriter.(io.ReaderFrom).ReadFrom(&body)
+	if fault := w.conn.release(); err == nil {
+		err = fault
+	}
+	return n, err
+}
+
+// newWriter gives what a request is answered by, and what the status is seen in.
+func newWriter(w http.ResponseWriter, r *http.Request) (*seenWriter, http.ResponseWriter) {
+	whole := &wholeWriter{seenWriter: seenWriter{ResponseWriter: w, chunked: r.ProtoMajor >= 2}}
+	var plain bool
+	if whole.conn, plain = r.Context().Value(connKey{}).(*watchedConn); plain { // and no tls.Conn
+		return &whole.seenWriter, whole
+	}
+	return &whole.seenWriter, &whole.seenWriter
+}
+
+// connKey is the connection of a request, in its context.
+type connKey struct{}
+
+// connContext is the server's hook (http.Server.ConnContext).
+func connContext(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
 }
 
 // caller gives the address of who asks: that of the connection, or where the

@@ -74,25 +74,40 @@ func FuzzCaller(f *testing.F) {
 // stopped reading is cut.
 func TestSlowIsNotStalled(t *testing.T) {
 	page := bytes.Repeat([]byte("x"), 100*daemon.StallBytes)
+	for way, write := range map[string]func(net.Conn) error{
+		"at once": func(conn net.Conn) error {
+			_, err := conn.Write(page)
+			return err
+		},
+		"in slices": func(conn net.Conn) error {
+			n := len(page)
+			_, err := conn.(io.ReaderFrom).ReadFrom(&net.Buffers{page[:7], page[7 : n/2], page[n/2 : n-2], page[n-2:]})
+			return err
+		},
+	} {
+		t.Run(way, func(t *testing.T) { testStalling(t, page, write) })
+	}
+}
+
+func testStalling(t *testing.T, page []byte, write func(net.Conn) error) {
 	t.Run("slow", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ours, theirs := net.Pipe()
 			go func() {
-				_, err := daemon.Watched(ours).Write(page)
-				if err != nil {
+				if err := write(daemon.Watched(ours)); err != nil {
 					t.Errorf("writing: %v", err)
 				}
 				ours.Close()
 			}()
-			var got int
+			var got []byte
 			for buf := make([]byte, daemon.StallBytes+1); ; time.Sleep(daemon.StallTime - time.Second) {
 				n, err := io.ReadFull(theirs, buf)
-				if got += n; err != nil {
+				if got = append(got, buf[:n]...); err != nil {
 					break
 				}
 			}
-			if got != len(page) {
-				t.Errorf("read %d of %d bytes", got, len(page))
+			if !bytes.Equal(got, page) {
+				t.Errorf("read %d of %d bytes", len(got), len(page))
 			}
 		})
 	})
@@ -105,8 +120,7 @@ func TestSlowIsNotStalled(t *testing.T) {
 				defer theirs.Close()
 				ended := make(chan error, 1)
 				go func() {
-					_, err := daemon.Watched(ours).Write(page)
-					ended <- err
+					ended <- write(daemon.Watched(ours))
 					ours.Close()
 				}()
 				reading.Go(func() {

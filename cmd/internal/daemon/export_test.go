@@ -32,6 +32,17 @@ func Watched(conn net.Conn) net.Conn {
 	return &watchedConn{Conn: conn, conns: newEndpoint(nil).conns, patience: stallTime}
 }
 
+// Whole has a handler answer as the endpoint's does, on a server with ConnContext.
+func Whole(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, to := newWriter(w, r)
+		h(to, r)
+	}
+}
+
+// ConnContext is a server's hook.
+var ConnContext = connContext
+
 // Journal makes a log in the journal's form.
 func Journal(w io.Writer, send sendEntry) *slog.Logger {
 	s := &logSwitch{}
