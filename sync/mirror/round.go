@@ -40,6 +40,7 @@ type round struct {
 	doubted []string
 	merging bool
 	aside   *asideState // of a reading aside; nil: there was none
+	merged  []byte      // the object that is put; its memory serves the next
 }
 
 func newRound(m *Mirror, tx store.Tx, state store.Source, p plan, report *Report) *round {
@@ -154,11 +155,10 @@ func (r *round) put(k graph.Kind, c *graph.Change) error {
 		// manager who was taken away, being a relationship, is just not there.
 		incoming = append(slices.Clip(incoming), graph.Property{Name: manager, Value: json.RawMessage("null")})
 	}
-	merged, err := merge(properties, c.ID, incoming)
-	if err != nil {
+	if r.merged, err = appendMerged(r.merged[:0], properties, c.ID, incoming); err != nil {
 		return fmt.Errorf("merging %s %s: %w", kind, c.ID, err)
 	}
-	changed, err := r.tx.Put(kind, c.ID, merged)
+	changed, err := r.tx.Put(kind, c.ID, r.merged)
 	if changed && r.plan.compare[k] && known && old.Removed == nil {
 		if _, again := r.before[c.ID]; !again {
 			r.before[c.ID] = string(old.Properties)
@@ -356,6 +356,15 @@ func isManager(p graph.Property) bool { return p.Name == manager }
 // merge gives the stored form of an object: its properties as a compact JSON
 // object, id first, the others by name. Null, and absence, mean not set.
 func merge(stored []byte, id string, properties []graph.Property) ([]byte, error) {
+	size := len(`{"id":""}`) + len(id) + len(stored)
+	for _, p := range properties {
+		size += len(p.Name) + len(`,"":`) + len(p.Value)
+	}
+	return appendMerged(make([]byte, 0, size), stored, id, properties)
+}
+
+// appendMerged appends it to b.
+func appendMerged(b, stored []byte, id string, properties []graph.Property) ([]byte, error) {
 	if stored != nil {
 		var old map[string]json.RawMessage
 		if err := json.Unmarshal(stored, &old); err != nil {
@@ -371,11 +380,7 @@ func merge(stored []byte, id string, properties []graph.Property) ([]byte, error
 		}
 		slices.SortFunc(properties, func(a, b graph.Property) int { return strings.Compare(a.Name, b.Name) })
 	}
-	size := len(`{"id":""}`) + len(id)
-	for _, p := range properties {
-		size += len(p.Name) + len(`,"":`) + len(p.Value)
-	}
-	b, err := appendName(append(make([]byte, 0, size), `{"id":`...), id)
+	b, err := appendName(append(b, `{"id":`...), id)
 	if err != nil {
 		return nil, err
 	}

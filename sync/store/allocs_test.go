@@ -9,7 +9,7 @@ import (
 
 // What a round allocates for each change does not depend on how much is stored.
 func TestAllocations(t *testing.T) {
-	const changes, budget = 100, 76 // for each change, reading it back included
+	const changes, budget = 100, 66 // for each change, reading it back included
 	var per []float64
 	for _, n := range []int{500, 5000} {
 		s := open(t)

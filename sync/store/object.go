@@ -157,8 +157,7 @@ func (r *round) Put(kind Kind, id string, properties []byte) (changed bool, err 
 		r.count(code, 1)
 	}
 	r.changed = true
-	// Not nil: an empty value is a value.
-	r.stage.putObject(slot, &stagedObject{properties: append([]byte{}, properties...)})
+	r.stage.putObject(slot, &stagedObject{properties: r.stage.keep(properties)})
 	return true, r.makeRoom()
 }
 

@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 )
 
@@ -66,31 +69,42 @@ func (s *DB) Objects(ctx context.Context, source string, kind Kind, since uint64
 			in := kindSpan(number, code)
 			return queryObjects, []any{base, in.first, in.last}, nil
 		}
-		return queryChangedObjects, []any{base, number<<kindBits | code, since}, nil
+		return queryChangedObjects, []any{base, number<<kindBits | code, int64(since)}, nil
 	}, scanObjects(kind))
 }
 
-// scanObjects scans the rows of a query, each into the same variables. A round
-// is taken as the number that SQLite has: any other type goes by way of a text.
-func scanObjects(kind Kind) func() func(scanner) (Object, error) {
-	return func() func(scanner) (Object, error) {
-		var (
-			id         any
-			round      int64
-			at         *int64
-			reason     *string
-			properties []byte
-		)
-		into := []any{&id, &round, &at, &reason, &properties}
-		return func(row scanner) (Object, error) {
-			err := row.Scan(into...)
-			obj := Object{Kind: kind, Round: uint64(round), Removed: decodeRemoval(at, reason), Properties: properties}
-			if err == nil {
-				obj.ID, err = decodeID(id)
-			}
-			return obj, err
+// scanObjects scans the rows of a query.
+func scanObjects(kind Kind) func(row []driver.Value) (Object, error) {
+	return func(row []driver.Value) (Object, error) {
+		round, ok := row[1].(int64)
+		at, okAt := nullable[int64](row[2])
+		reason, okReason := nullable[string](row[3])
+		properties, okProperties := bytesOf(row[4])
+		if !ok || !okAt || !okReason || !okProperties {
+			return Object{}, fmt.Errorf("an object is stored as %T, %T, %T, %T", row[1], row[2], row[3], row[4])
 		}
+		obj := Object{Kind: kind, Round: uint64(round), Removed: decodeRemoval(at, reason), Properties: properties}
+		var err error
+		obj.ID, err = decodeID(row[0])
+		return obj, err
 	}
+}
+
+func nullable[T any](stored driver.Value) (*T, bool) {
+	if stored == nil {
+		return nil, true
+	}
+	v, ok := stored.(T)
+	return &v, ok
+}
+
+// bytesOf takes a text as well: an administrator's own statement leaves one.
+func bytesOf(stored driver.Value) ([]byte, bool) {
+	if text, ok := stored.(string); ok {
+		return []byte(text), true
+	}
+	b, ok := stored.([]byte)
+	return b, ok
 }
 
 // Edges implements [Store].
@@ -100,8 +114,8 @@ func (s *DB) Edges(ctx context.Context, source string, since uint64) iter.Seq2[E
 			in := edgeSpan(number)
 			return queryEdges, []any{in.first, in.last}, nil
 		}
-		return queryChangedEdges, []any{number, since}, nil
-	}, scanEdges)
+		return queryChangedEdges, []any{number, int64(since)}, nil
+	}, scanEdge)
 }
 
 // Members implements [Store].
@@ -121,37 +135,36 @@ func (s *DB) edgesOf(ctx context.Context, source, id, query string) iter.Seq2[Ed
 		}
 		in := refSpan(number)
 		return query, []any{encodeID(id), in.first, in.last}, nil
-	}, scanEdges)
+	}, scanEdge)
 }
 
-func scanEdges() func(scanner) (Edge, error) {
-	var (
-		group, member, typ any
-		round              int64
-		removed            bool
-	)
-	into := []any{&group, &member, &typ, &round, &removed}
-	return func(row scanner) (Edge, error) {
-		if err := row.Scan(into...); err != nil {
-			return Edge{}, err
-		}
-		edge := Edge{Round: uint64(round), Removed: removed}
-		var errs [3]error
-		edge.Group, errs[0] = decodeID(group)
-		edge.Member, errs[1] = decodeID(member)
-		edge.Type, errs[2] = decodeType(typ)
-		return edge, errors.Join(errs[:]...)
+func scanEdge(row []driver.Value) (Edge, error) {
+	round, ok := row[3].(int64)
+	ended, okEnded := row[4].(int64)
+	if !ok || !okEnded {
+		return Edge{}, fmt.Errorf("a membership is stored as %T, %T", row[3], row[4])
 	}
+	edge := Edge{Round: uint64(round), Removed: ended != 0}
+	var errs [3]error
+	edge.Group, errs[0] = decodeID(row[0])
+	edge.Member, errs[1] = decodeID(row[1])
+	edge.Type, errs[2] = decodeType(row[2])
+	return edge, errors.Join(errs[:]...)
 }
 
 // stream gives the rows of a query on a committed source one by one, out of one
 // consistent state. A failure is the last thing it gives.
 func stream[T any](s *DB, ctx context.Context, source, doing string,
-	query func(number int64) (string, []any, error), scan func() func(scanner) (T, error)) iter.Seq2[T, error] {
+	query func(number int64) (string, []any, error), scan func(row []driver.Value) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		err := s.view(ctx, func(tx *sql.Tx) error {
+		err := s.withConn(ctx, s.reads, func(conn *sql.Conn) error {
+			tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+			if err != nil {
+				return err
+			}
+			defer tx.Rollback()
 			var number int64
-			err := tx.QueryRowContext(ctx, "SELECT number FROM sources WHERE name = ? AND round > 0", source).Scan(&number)
+			err = tx.QueryRowContext(ctx, "SELECT number FROM sources WHERE name = ? AND round > 0", source).Scan(&number)
 			if errors.Is(err, sql.ErrNoRows) {
 				return nil
 			}
@@ -162,12 +175,7 @@ func stream[T any](s *DB, ctx context.Context, source, doing string,
 			if err != nil {
 				return err
 			}
-			rows, err := tx.QueryContext(ctx, text, args...)
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			return each(ctx, rows, scan(), yield)
+			return conn.Raw(func(c any) error { return each(ctx, c.(driver.QueryerContext), text, args, scan, yield) })
 		})
 		if err != nil && !errors.Is(err, errStop) {
 			var none T
@@ -179,18 +187,42 @@ func stream[T any](s *DB, ctx context.Context, source, doing string,
 // errStop: the reader has had enough.
 var errStop = errors.New("stopped")
 
-func each[T any](ctx context.Context, rows *sql.Rows, scan func(scanner) (T, error), yield func(T, error) bool) error {
-	for rows.Next() {
-		row, err := scan(rows)
+// each takes the rows from the driver itself: database/sql would copy each
+// object once more.
+func each[T any](ctx context.Context, c driver.QueryerContext, text string, args []any,
+	scan func(row []driver.Value) (T, error), yield func(T, error) bool) error {
+	rows, err := c.QueryContext(ctx, text, named(nil, args))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	row := make([]driver.Value, len(rows.Columns()))
+	for {
+		err := rows.Next(row)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		item, err := scan(row)
 		if err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !yield(row, nil) {
+		if !yield(item, nil) {
 			return errStop
 		}
 	}
-	return rows.Err()
+}
+
+// named appends arguments to dst as a driver takes them. They are of the types
+// that it takes.
+func named(dst []driver.NamedValue, args []any) []driver.NamedValue {
+	for _, arg := range args {
+		dst = append(dst, driver.NamedValue{Ordinal: len(dst) + 1, Value: arg})
+	}
+	return dst
 }

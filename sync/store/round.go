@@ -38,8 +38,10 @@ type round struct {
 	pace   fair.Pace
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
-	over   error // ErrDone, or why the store ended the round
-	failed error // the first error
+	execs  map[string]driver.Stmt
+	args   []driver.NamedValue // of the last of them; its memory serves the next
+	over   error               // ErrDone, or why the store ended the round
+	failed error               // the first error
 
 	stage   stage
 	spilled bool  // the temp schema holds a part
@@ -70,7 +72,7 @@ func (s *DB) begin(ctx context.Context, source string) (_ *round, err error) {
 	if err := s.reserve(source); err != nil {
 		return nil, err
 	}
-	r := &round{db: s, ctx: ctx, name: source, stmts: make(map[string]*sql.Stmt), stage: newStage(s.knownLimit),
+	r := &round{db: s, ctx: ctx, name: source, stmts: make(map[string]*sql.Stmt), execs: make(map[string]driver.Stmt), stage: newStage(s.knownLimit),
 		cursors: make(map[Kind]Cursor), fulls: make(map[Kind]time.Time)}
 	defer func() {
 		if err != nil {
@@ -136,8 +138,10 @@ func (r *round) load() error {
 		if err := r.db.transact(r.ctx, r.conn, func(conn *sql.Conn) error { return dropIndexes(r.ctx, conn) }); err != nil {
 			return err
 		}
-		// What a first round writes is durable with its Commit, not before.
-		_, err := r.conn.ExecContext(r.ctx, "PRAGMA synchronous = NORMAL")
+		// What a first round writes is durable with its Commit, not before. SQLite
+		// keeps a journal of each statement that puts in many rows, in memory here:
+		// in a file it was a quarter of all that a first round wrote.
+		_, err := r.conn.ExecContext(r.ctx, "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY")
 		return err
 	}
 	r.written = true
@@ -159,11 +163,17 @@ func (r *round) release() {
 		st.Close()
 	}
 	if r.conn != nil {
-		if r.first || r.spilled {
-			// The connection goes, with its temp schema, its large cache and
-			// its lower durability.
-			_ = r.conn.Raw(func(any) error { return driver.ErrBadConn })
-		}
+		_ = r.conn.Raw(func(any) error {
+			for _, st := range r.execs {
+				st.Close()
+			}
+			if r.first || r.spilled {
+				// The connection goes, with its temp schema, its large cache and
+				// its lower durability.
+				return driver.ErrBadConn
+			}
+			return nil
+		})
 		r.conn.Close()
 	}
 	r.stage = stage{}
@@ -227,7 +237,7 @@ func (r *round) Commit() (err error) {
 		}
 	}
 	if r.first {
-		if _, err := r.conn.ExecContext(r.ctx, "PRAGMA synchronous = FULL"); err != nil {
+		if _, err := r.conn.ExecContext(r.ctx, "PRAGMA synchronous = FULL; PRAGMA temp_store = DEFAULT"); err != nil {
 			return err
 		}
 	}
@@ -327,13 +337,26 @@ func (r *round) stmt(text string) (*sql.Stmt, error) {
 	return st, err
 }
 
-// exec runs a prepared statement.
+// exec runs a prepared statement. It takes the driver's own way: database/sql
+// would make a list of the arguments anew each time, of which the rows of a large
+// round have millions.
 func (r *round) exec(text string, args ...any) error {
 	r.pace.Keep()
-	st, err := r.stmt(text)
-	if err == nil {
-		_, err = st.Exec(args...)
-	}
+	r.args = named(r.args[:0], args)
+	err := r.conn.Raw(func(c any) error {
+		st, ok := r.execs[text]
+		if !ok {
+			var err error
+			if st, err = c.(driver.Conn).Prepare(text); err != nil {
+				return err
+			}
+			r.execs[text] = st
+		}
+		// Single statements are too short to be interrupted.
+		_, err := st.(driver.StmtExecContext).ExecContext(context.Background(), r.args)
+		return err
+	})
+	clear(r.args)
 	return err
 }
 

@@ -17,6 +17,10 @@ type stage struct {
 	known   map[string]int64        // id -> n, of all ids and of some written ones
 	size    int                     // roughly, in bytes
 	limit   int                     // how many written ids are in known
+
+	// Where the properties lie: blocks that are used again once they are written.
+	blocks [][]byte
+	block  int // the one that takes the next
 }
 
 type stagedID struct {
@@ -44,9 +48,12 @@ func newStage(limit int) stage {
 
 // written empties the stage after its rows went elsewhere.
 func (st *stage) written() {
-	st.ids, st.size = st.ids[:0], 0
+	st.ids, st.size, st.block = st.ids[:0], 0, 0
 	clear(st.objects)
 	clear(st.edges)
+	for i := range st.blocks {
+		st.blocks[i] = st.blocks[i][:0]
+	}
 }
 
 // makeRoom writes the stage away when it is full.
@@ -119,9 +126,9 @@ func (r *round) flushObjects(schema string) error {
 		at, reason := encodeRemoval(o.removed)
 		var err error
 		if r.seen.firstTime(slot) {
-			err = in.add(slot, r.number, at, reason, o.properties)
+			err = in.add(slot, int64(r.number), at, reason, o.properties)
 		} else {
-			err = r.exec(upsert, slot, r.number, at, reason, o.properties)
+			err = r.exec(upsert, slot, int64(r.number), at, reason, o.properties)
 		}
 		if err != nil {
 			return err
@@ -152,9 +159,9 @@ func (r *round) flushEdges(schema string) error {
 	for _, e := range rows {
 		var err error
 		if r.seen != nil && e.m >= r.seen.storedM {
-			err = in.add(first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), r.number, e.ended)
+			err = in.add(first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), int64(r.number), e.ended)
 		} else {
-			err = r.exec(upsert, first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), r.number, e.ended)
+			err = r.exec(upsert, first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), int64(r.number), e.ended)
 		}
 		if err != nil {
 			return err
@@ -167,10 +174,7 @@ func (r *round) flushEdges(schema string) error {
 }
 
 // An inserter puts rows that are new into a table, many with each statement: to
-// begin and end one costs as much as a row. A statement that might have to take
-// back its own first rows would have SQLite keep a journal of what they replace,
-// larger than they are; this one leaves them, and its failure is the round's,
-// which is rolled back whole.
+// begin and end one costs as much as a row.
 type inserter struct {
 	r         *round
 	one, many string
@@ -183,7 +187,7 @@ const insertRows = 32
 
 func (r *round) inserter(table string, columns int) *inserter {
 	row := ",(?" + strings.Repeat(",?", columns-1) + ")"
-	into := "INSERT OR FAIL INTO " + table + " VALUES "
+	into := "INSERT INTO " + table + " VALUES "
 	return &inserter{r, into + row[1:], into + strings.Repeat(row, insertRows)[1:], columns, make([]any, 0, insertRows*columns)}
 }
 
@@ -293,10 +297,23 @@ func (r *round) refer(id string) (n int64, fresh bool, err error) {
 	return n, true, nil
 }
 
+// keep copies properties to where they stay until they are written.
+func (st *stage) keep(properties []byte) []byte {
+	room := func(b []byte) int { return cap(b) - len(b) }
+	for st.block < len(st.blocks) && room(st.blocks[st.block]) < len(properties) {
+		st.block++
+	}
+	if st.block == len(st.blocks) {
+		st.blocks = append(st.blocks, make([]byte, 0, max(min(4<<10<<min(st.block, 6), 256<<10), len(properties), 1)))
+	}
+	b := &st.blocks[st.block]
+	from := len(*b)
+	*b = append(*b, properties...)
+	return (*b)[from:len(*b):len(*b)]
+}
+
 func (st *stage) putObject(slot int64, o *stagedObject) {
-	if old := st.objects[slot]; old != nil {
-		st.size -= len(old.properties)
-	} else {
+	if st.objects[slot] == nil {
 		st.size += 150
 	}
 	st.objects[slot] = o
