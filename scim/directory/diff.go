@@ -10,7 +10,7 @@ type Diff struct {
 	Counts [NumTypes]Counts
 
 	before, after *Snapshot
-	entries       []diffEntry
+	entries       []diffEntry // none where before is empty: all were added
 }
 
 // Counts says how many resources of a type changed, and how. A resource is
@@ -76,11 +76,15 @@ type ResourceChange struct {
 }
 
 // Empty says whether nothing changed that a client could see.
-func (d *Diff) Empty() bool { return len(d.entries) == 0 }
+func (d *Diff) Empty() bool { return d.Counts == [NumTypes]Counts{} }
 
 // Changes gives each change, users first.
 func (d *Diff) Changes() iter.Seq[ResourceChange] {
 	return func(yield func(ResourceChange) bool) {
+		if len(d.entries) == 0 && !d.Empty() {
+			d.additions(yield)
+			return
+		}
 		for _, e := range d.entries {
 			c := ResourceChange{Kind: e.kind, Type: e.ref.typ()}
 			c.Before, _ = d.before.byRef(e.ref)
@@ -92,8 +96,21 @@ func (d *Diff) Changes() iter.Seq[ResourceChange] {
 	}
 }
 
+// additions gives the changes of a diff against nothing.
+func (d *Diff) additions(yield func(ResourceChange) bool) {
+	for t := range Type(NumTypes) {
+		for i := range d.after.Len(t) {
+			if !yield(ResourceChange{Kind: Added, Type: t, After: d.after.at(t, i)}) {
+				return
+			}
+		}
+	}
+}
+
 func (d *Diff) add(r ref, kind ChangeKind) {
-	d.entries = append(d.entries, diffEntry{r, kind})
+	if d.before.Len(User)+d.before.Len(Group) > 0 {
+		d.entries = append(d.entries, diffEntry{r, kind})
+	}
 	c := &d.Counts[r.typ()]
 	switch kind {
 	case Added:

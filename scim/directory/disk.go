@@ -4,9 +4,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"scimbridge/scim/bulk"
 )
 
-const tempSuffix = ".tmp"
+const tempSuffix = bulk.TempSuffix
 
 // A disk takes the steps by which a picture's files are written. Whatever step
 // fails, and whether it was refused or carried out and reported to have failed,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"scimbridge/scim/bulk"
 	"scimbridge/scim/guid"
 )
 
@@ -22,16 +23,16 @@ type Draft struct {
 	// resource is rendered again then, and changes.
 	rebase bool
 
-	entries  []entry
-	byID     guid.Table[int32] // id -> entry
-	byRef    map[ref]int32     // ref of a resource that was known before -> entry
-	firstSeq uint32            // of the new ones
-	fresh    []int32           // sequence number of a new one less firstSeq -> entry
+	entries  bulk.List[entry]
+	byID     *guid.Table[int32] // id -> entry
+	byRef    map[ref]int32      // ref of a resource that was known before -> entry
+	firstSeq uint32             // of the new ones
+	fresh    bulk.List[int32]   // sequence number of a new one less firstSeq -> entry
 	bodies   spool
 	scratch  []byte // for what is kept at once
 
-	ops     map[ref][]memberOp // group -> its changes of membership, in order
-	pending []pendingOp        // those that name a resource not known yet
+	ops     bulk.List[memberOp] // changes of membership
+	pending []pendingOp         // those that name a resource not known yet
 }
 
 // An entry is what the draft has on one resource.
@@ -66,8 +67,9 @@ type entryRest struct {
 const restSize = uint32(unsafe.Sizeof(entryRest{}))
 
 type memberOp struct {
-	member ref
-	kind   opKind
+	group, member ref
+	nth           uint32 // of all that were said
+	kind          opKind
 }
 
 type opKind uint8
@@ -84,11 +86,12 @@ type pendingOp struct {
 }
 
 func newDraft(p *Picture, base *Snapshot, nextSeq uint32) *Draft {
-	return &Draft{
+	d := &Draft{
 		picture: p, base: base, nextSeq: nextSeq, firstSeq: nextSeq,
-		byID: guid.NewTable[int32](0), byRef: make(map[ref]int32),
-		ops: make(map[ref][]memberOp),
+		byID: guid.NewTable[int32](p.lists, 0), byRef: make(map[ref]int32),
 	}
+	d.entries.Place, d.fresh.Place, d.ops.Place, d.bodies.dir = p.lists, p.lists, p.lists, p.opts.Dir
+	return d
 }
 
 // ErrRecord is wrapped by the errors of a record that cannot be put, which are
@@ -98,8 +101,10 @@ var ErrRecord = errors.New("the record cannot be served")
 // Expect says about how many resources the draft will be told of, so that it need
 // not grow to their number.
 func (d *Draft) Expect(n int) {
-	if len(d.entries) == 0 {
-		d.entries, d.byID = make([]entry, 0, n), guid.NewTable[int32](n)
+	if d.entries.Len() == 0 {
+		d.entries.Grow(n)
+		d.byID.Close()
+		d.byID = guid.NewTable[int32](d.picture.lists, n)
 	}
 }
 
@@ -122,7 +127,7 @@ func (d *Draft) put(rec Record, manager uint64) error {
 	base, known := d.base.ByID(rec.ID)
 	i, drafted := d.byID.Find(rec.ID)
 	switch {
-	case known && base.typ != rec.Type, drafted && !known && d.entries[i].ref.typ() != rec.Type:
+	case known && base.typ != rec.Type, drafted && !known && d.at(i).ref.typ() != rec.Type:
 		return fmt.Errorf("%w: putting %s %s: the id belongs to a resource of another type", ErrRecord, rec.Type, rec.ID)
 	case known && !drafted && !d.rebase && base.holds(&rec, manager):
 		return nil
@@ -132,7 +137,7 @@ func (d *Draft) put(rec Record, manager uint64) error {
 	case known:
 		e.ref = base.ref()
 	case drafted:
-		e.ref = d.entries[i].ref
+		e.ref = d.at(i).ref
 	case d.nextSeq > maxSeq:
 		return errors.New("putting a resource: the source has used up its sequence numbers; start it with a new state directory")
 	default:
@@ -237,7 +242,7 @@ func (d *Draft) Remove(id string) {
 	if base, ok := d.base.ByID(id); ok {
 		e.known, e.ref = true, base.ref()
 	} else if i, ok := d.byID.Find(id); ok {
-		e.ref = d.entries[i].ref
+		e.ref = d.at(i).ref
 	} else {
 		return
 	}
@@ -247,30 +252,33 @@ func (d *Draft) Remove(id string) {
 // set keeps an entry, in the place of an earlier one.
 func (d *Draft) set(id string, e entry) {
 	if i, ok := d.byID.Find(id); ok {
-		d.entries[i] = e
+		*d.at(i) = e
 		return
 	}
-	i := int32(len(d.entries))
+	i := int32(d.entries.Len())
 	d.byID.Set(id, i)
 	if seq := e.ref.seq(); seq >= d.firstSeq {
-		d.fresh = append(d.fresh, i) // they are numbered one after the other
+		d.fresh.Add(i) // they are numbered one after the other
 	} else {
 		d.byRef[e.ref] = i
 	}
-	d.entries = append(d.entries, e)
+	d.entries.Add(e)
 }
+
+// at gives an entry, good until the next one is set.
+func (d *Draft) at(i int32) *entry { return &d.entries.All()[i] }
 
 // Holds says whether the draft puts the resource, as it will be or as it is.
 func (d *Draft) Holds(id string) bool {
 	i, ok := d.byID.Find(id)
-	return ok && !d.entries[i].gone
+	return ok && !d.at(i).gone
 }
 
 // Serves says whether the sealed snapshot would hold the resource, put or left as
 // it is. Keeps says whether it would hold it detached.
 func (d *Draft) Serves(id string) bool {
 	if i, ok := d.byID.Find(id); ok {
-		return !d.entries[i].gone
+		return !d.at(i).gone
 	}
 	_, ok := d.base.ByID(id)
 	return ok
@@ -279,7 +287,7 @@ func (d *Draft) Serves(id string) bool {
 // Keeps: see [Draft.Serves].
 func (d *Draft) Keeps(id string) bool {
 	if i, ok := d.byID.Find(id); ok {
-		return !d.entries[i].gone && d.entries[i].detached
+		return !d.at(i).gone && d.at(i).detached
 	}
 	r, ok := d.base.ByID(id)
 	return ok && r.Detached()
@@ -306,13 +314,13 @@ func (d *Draft) member(group, member string, kind opKind) {
 
 func (d *Draft) op(group, member ref, kind opKind) {
 	if group.typ() == Group {
-		d.ops[group] = append(d.ops[group], memberOp{member, kind})
+		d.ops.Add(memberOp{group, member, uint32(d.ops.Len()), kind})
 	}
 }
 
 func (d *Draft) resolve(id string) (ref, bool) {
 	if i, ok := d.byID.Find(id); ok {
-		return d.entries[i].ref, true
+		return d.at(i).ref, true
 	}
 	r, ok := d.base.ByID(id)
 	if !ok {
@@ -321,17 +329,24 @@ func (d *Draft) resolve(id string) (ref, bool) {
 	return r.ref(), true
 }
 
-// entry gives what the draft has on a resource, or nil.
+// entry gives what the draft has on a resource, or nil. It is good until the next one
+// is set.
 func (d *Draft) entry(r ref) *entry {
 	i, ok := d.byRef[r]
-	if seq := r.seq(); seq >= d.firstSeq && int(seq-d.firstSeq) < len(d.fresh) {
-		i, ok = d.fresh[seq-d.firstSeq], true
+	if seq := r.seq(); seq >= d.firstSeq && int(seq-d.firstSeq) < d.fresh.Len() {
+		i, ok = d.fresh.All()[seq-d.firstSeq], true
 	}
-	if !ok || d.entries[i].ref != r {
+	if !ok || d.at(i).ref != r {
 		return nil
 	}
-	return &d.entries[i]
+	return d.at(i)
 }
 
 // Discard drops the draft and what it wrote.
-func (d *Draft) Discard() { d.bodies.close() }
+func (d *Draft) Discard() {
+	d.entries.Close()
+	d.byID.Close()
+	d.fresh.Close()
+	d.ops.Close()
+	d.bodies.close()
+}

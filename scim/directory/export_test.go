@@ -10,6 +10,9 @@ import (
 // SetFailpoint sets what is asked before and after each step that writes.
 func (p *Picture) SetFailpoint(fail func(step string, done bool) error) { p.disk.failpoint = fail }
 
+// SetListsOnHeap sets from how many bytes on lists lie in files.
+func (p *Picture) SetListsOnHeap(bytes int) { p.lists.OnHeap = bytes }
+
 // SetLeastOverlay sets how many rows lie over the base at least before all are
 // written anew.
 func (p *Picture) SetLeastOverlay(rows int) { p.leastOverlay = rows }

@@ -22,9 +22,9 @@ func (d *Draft) Misled() []string {
 		return nil
 	}
 	wrong := make(map[int32]bool)
-	for i := range d.entries {
-		if e := &d.entries[i]; e.managed() && served[e.manager] == e.hides {
-			wrong[int32(i)] = true
+	for i := range int32(d.entries.Len()) {
+		if e := d.at(i); e.managed() && served[e.manager] == e.hides {
+			wrong[i] = true
 		}
 	}
 	var misled []string
@@ -53,8 +53,8 @@ func (e *entry) managed() bool { return !e.gone && e.manager != 0 && e.ref.typ()
 // served, by the hashes of their ids, and who among them came or went.
 func (d *Draft) managers() (served map[uint64]bool, moved []uint64) {
 	served = make(map[uint64]bool)
-	for i := range d.entries {
-		e := &d.entries[i]
+	for i := range int32(d.entries.Len()) {
+		e := d.at(i)
 		if e.managed() {
 			served[e.manager] = false
 		}
@@ -67,8 +67,8 @@ func (d *Draft) managers() (served map[uint64]bool, moved []uint64) {
 	if len(served) == 0 {
 		return served, nil
 	}
-	for i := range d.entries {
-		e := &d.entries[i]
+	for i := range int32(d.entries.Len()) {
+		e := d.at(i)
 		if _, asked := served[e.id]; asked && !e.gone && e.ref.typ() == User {
 			served[e.id] = true
 		}

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"scimbridge/scim/bulk"
 	"scimbridge/scim/fair"
 )
 
@@ -103,7 +104,15 @@ type merger struct {
 	w      *segmentWriter
 	merged map[uint32]bool // ids of the segments that are merged
 	// row of each merged segment -> row in the new one, +1
-	rows [][]uint32
+	rows   []bulk.List[uint32]
+	chosen bulk.List[mergeRow]
+}
+
+func (m *merger) close() {
+	for i := range m.rows {
+		m.rows[i].Close()
+	}
+	m.chosen.Close()
 }
 
 func (p *Picture) merge(ctx context.Context, s *Snapshot, from int) (*segment, error) {
@@ -112,21 +121,25 @@ func (p *Picture) merge(ctx context.Context, s *Snapshot, from int) (*segment, e
 		return nil, err
 	}
 	w.base = from == 0
-	m := &merger{s: s, from: from, w: w, merged: make(map[uint32]bool), rows: make([][]uint32, len(s.segments))}
+	m := &merger{s: s, from: from, w: w, merged: make(map[uint32]bool), rows: make([]bulk.List[uint32], len(s.segments))}
+	defer m.close()
+	m.chosen.Place = p.lists
 	for _, seg := range s.segments[from:] {
 		m.merged[seg.id] = true
 	}
 	var pace fair.Pace
 	for t := range Type(NumTypes) {
 		for i := from; i < len(s.segments); i++ {
-			m.rows[i] = make([]uint32, len(s.segments[i].rows[t]))
+			m.rows[i].Place = p.lists
+			m.rows[i].Resize(0)
+			m.rows[i].Resize(len(s.segments[i].rows[t]))
 		}
 		for i, r := range m.choose(t) {
 			if i&0xfff == 0 && ctx.Err() != nil {
 				w.discard()
 				return nil, ctx.Err()
 			}
-			m.rows[r.segment][r.row] = m.copyRow(m.s.resource(t, r.segment, r.row, -1)) + 1
+			m.rows[r.segment].All()[r.row] = m.copyRow(m.s.resource(t, r.segment, r.row, -1)) + 1
 			pace.Keep()
 		}
 		m.copyKeys(t)
@@ -135,32 +148,33 @@ func (p *Picture) merge(ctx context.Context, s *Snapshot, from int) (*segment, e
 }
 
 // choose gives the rows that the new segment will have, by sequence number:
-// those that are visible, and where older segments stay below, the tombstones.
+// those that are visible, and where older segments stay below, the tombstones. They
+// are good until the next call.
 func (m *merger) choose(t Type) []mergeRow {
+	m.chosen.Resize(0)
 	if m.from == 0 {
-		rows := make([]mergeRow, m.s.Len(t))
-		for i := range rows {
-			rows[i].segment, rows[i].row = m.s.tables[t].row(i)
+		for i := range m.s.Len(t) {
+			segment, row := m.s.tables[t].row(i)
+			m.chosen.Add(mergeRow{segment, row})
 		}
-		return rows
+		return m.chosen.All()
 	}
-	var rows []mergeRow
 	buried := make(map[uint32]bool)
 	for i := len(m.s.segments) - 1; i >= m.from; i-- {
 		for row, rec := range m.s.segments[i].rows[t] {
 			r := mergeRow{uint32(i), uint32(row)}
 			if rec.flags&flagTombstone == 0 {
 				if _, visible := m.s.tables[t].position(r.segment, r.row, rec.seq, m.s.segments[0], t); visible {
-					rows = append(rows, r)
+					m.chosen.Add(r)
 				}
 			} else if _, _, alive := m.s.tables[t].bySeq(rec.seq, m.s.segments[0], t); !alive && !buried[rec.seq] {
 				buried[rec.seq] = true
-				rows = append(rows, r)
+				m.chosen.Add(r)
 			}
 		}
 	}
-	fair.SortFunc(rows, func(a, b mergeRow) int { return cmp.Compare(m.record(t, a).seq, m.record(t, b).seq) })
-	return rows
+	fair.SortFunc(m.chosen.All(), func(a, b mergeRow) int { return cmp.Compare(m.record(t, a).seq, m.record(t, b).seq) })
+	return m.chosen.All()
 }
 
 func (m *merger) record(t Type, r mergeRow) *rowRecord {
@@ -174,9 +188,9 @@ func (m *merger) copyRow(res Resource) uint32 {
 		return m.w.add(res.typ, *old)
 	}
 	row := *old
-	row.links = uint32(m.w.links.n)
-	m.w.links.add(res.linkRefs()...)
-	row.chunk = uint32(m.w.chunkRefs.n)
+	row.links = uint32(m.w.links.Len())
+	m.w.links.Add(res.linkRefs()...)
+	row.chunk = uint32(m.w.chunkRefs.Len())
 	row.flags &^= flagScattered | flagRuns
 	switch {
 	case old.flags&flagScattered == 0:
@@ -204,8 +218,8 @@ func (m *merger) copyRow(res Resource) uint32 {
 // addChunk adds a chunk whose elements are written already.
 func (m *merger) addChunk(seg *segment, c chunkRecord, off uint64) {
 	members := c.refs(seg)
-	c.off, c.members = off, uint32(m.w.members.n)
-	m.w.members.add(members...)
+	c.off, c.members = off, uint32(m.w.members.Len())
+	m.w.members.Add(members...)
 	m.w.addChunk(c)
 }
 
@@ -226,25 +240,25 @@ func (m *merger) gather(res Resource, row *rowRecord) {
 	}
 	m.w.body(res.bytes(open, res.rec.size))
 	row.size = uint32(m.w.off - row.off)
-	row.chunks = uint32(m.w.chunkRefs.n) - row.chunk
+	row.chunks = uint32(m.w.chunkRefs.Len()) - row.chunk
 }
 
 // scatter writes a scattered row, before it those of its chunks whose segments
 // are merged away, and refers to the others where they are.
 func (m *merger) scatter(res Resource, row *rowRecord) {
 	row.flags |= flagScattered | flagRuns
-	row.chunk, row.chunks = uint32(m.w.runs.n), uint32(res.runs())
+	row.chunk, row.chunks = uint32(m.w.runs.Len()), uint32(res.runs())
 	for i := range res.runs() {
 		run := res.run(i)
 		if !m.merged[run.segment] { // nor are those that it refers to
-			m.w.runs.add(run)
+			m.w.runs.Add(run)
 			continue
 		}
-		first := m.w.chunkRefs.n
+		first := m.w.chunkRefs.Len()
 		for _, ref := range res.chunksOf(run) {
 			seg, c := res.chunk(ref)
 			if !m.merged[seg.id] {
-				m.w.chunkRefs.add(ref)
+				m.w.chunkRefs.Add(ref)
 				continue
 			}
 			off := m.w.off
@@ -261,11 +275,11 @@ func (m *merger) scatter(res Resource, row *rowRecord) {
 func (m *merger) copyKeys(t Type) {
 	var pace fair.Pace
 	for i := m.from; i < len(m.s.segments); i++ {
-		seg := m.s.segments[i]
+		seg, rows := m.s.segments[i], m.rows[i].All()
 		for k := range numKeys {
 			for n, row := range seg.keyRows[t][k] {
-				if to := m.rows[i][row]; to > 0 {
-					m.w.keys[t][k].add(keyEntry{seg.hashes[t][k][n], to - 1})
+				if to := rows[row]; to > 0 {
+					m.w.keys[t][k].Add(keyEntry{seg.hashes[t][k][n], to - 1})
 				}
 				if n%1024 == 0 {
 					pace.Keep()

@@ -272,6 +272,8 @@ func (w *world) open() {
 	if w.seed%2 == 0 { // nor are its groups so large
 		p.SetCut(2, 2, 3)
 	}
+	// In every other one what is made of everybody lies in files, as with many people.
+	p.SetListsOnHeap(int(w.seed % 2))
 	w.picture = p
 }
 

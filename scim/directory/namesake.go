@@ -11,7 +11,7 @@ import (
 func (d *Draft) Yield() []string {
 	detached := make(map[uint64][]string) // hash of a userName -> those who went with it
 	for id, i := range d.byID.All() {
-		if e := &d.entries[i]; e.detached && !e.gone && e.ref.typ() == User {
+		if e := d.at(i); e.detached && !e.gone && e.ref.typ() == User {
 			if h := e.userName; h != 0 {
 				detached[h] = append(detached[h], id)
 			}
@@ -30,8 +30,8 @@ func (d *Draft) Yield() []string {
 		return nil
 	}
 	taken := make(map[uint64]bool)
-	for i := range d.entries {
-		e := &d.entries[i]
+	for i := range int32(d.entries.Len()) {
+		e := d.at(i)
 		if h := e.userName; !e.gone && !e.detached && e.ref.typ() == User && detached[h] != nil {
 			taken[h] = true
 		}

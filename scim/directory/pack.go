@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"runtime"
 	"slices"
 	"sync"
@@ -133,6 +134,9 @@ const (
 	// maxPackers is how many processors compress at most: with each comes a
 	// deflater of a megabyte or so.
 	maxPackers = 4
+	// largeBlock is from how many bytes on a block goes to the file while it is
+	// compressed, and not before: a group of a million has a hundred megabytes.
+	largeBlock = 1 << 20
 )
 
 // A packer writes the blocks of a segment.
@@ -153,6 +157,10 @@ func (p *packer) blocks(bodies []byte, rows []rowRecord) []packRecord {
 	}
 	for wave := range slices.Chunk(rows, packWave*packRows) {
 		blocks := slices.Collect(slices.Chunk(wave, packRows))
+		plain := func(i int) []byte {
+			last := blocks[i][len(blocks[i])-1]
+			return bodies[blocks[i][0].off : last.off+uint64(last.size)]
+		}
 		crcs := make([]uint32, len(blocks))
 		var group sync.WaitGroup
 		var next atomic.Int32
@@ -160,36 +168,45 @@ func (p *packer) blocks(bodies []byte, rows []rowRecord) []packRecord {
 			group.Go(func() {
 				var pace fair.Pace
 				for i := int(next.Add(1)) - 1; i < len(blocks); i = int(next.Add(1)) - 1 {
-					last := blocks[i][len(blocks[i])-1]
-					plain := bodies[blocks[i][0].off : last.off+uint64(last.size)]
-					crcs[i] = crc32.ChecksumIEEE(plain)
-					deflate(z, &p.bufs[i], plain)
-					pace.Keep()
+					if plain := plain(i); len(plain) < largeBlock {
+						crcs[i] = crc32.ChecksumIEEE(plain)
+						p.bufs[i].Reset()
+						deflate(z, &p.bufs[i], plain, &pace)
+					}
 				}
 			})
 		}
 		group.Wait()
 		for i := range blocks {
-			records = append(records, p.write(p.bufs[i].Bytes(), crcs[i]))
+			rec := packRecord{off: p.size, crc: crcs[i]}
+			if plain := plain(i); len(plain) < largeBlock {
+				_, _ = p.Write(p.bufs[i].Bytes())
+			} else {
+				var pace fair.Pace
+				rec.crc = crc32.ChecksumIEEE(plain)
+				deflate(p.deflaters[0], p, plain, &pace)
+			}
+			rec.size = uint32(p.size - rec.off)
+			records = append(records, rec)
 		}
 	}
 	return records
 }
 
-// deflate makes one block.
-func deflate(z Deflater, to *bytes.Buffer, plain []byte) {
-	to.Reset()
+// deflate makes one block. What it is written to takes everything.
+func deflate(z Deflater, to io.Writer, plain []byte, pace *fair.Pace) {
 	z.Reset(to)
-	// A buffer takes everything.
-	_, _ = z.Write(plain)
+	for part := range slices.Chunk(plain, 64<<10) {
+		_, _ = z.Write(part)
+		pace.Keep()
+	}
 	_ = z.Flush()
 }
 
-// write writes a block. A failure is kept in the writer.
-func (p *packer) write(block []byte, crc uint32) packRecord {
-	rec := packRecord{off: p.size, size: uint32(len(block)), crc: crc}
-	p.w.raw(block)
-	p.size += uint64(len(block))
-	p.crc = crc32.Update(p.crc, castagnoli, block)
-	return rec
+// Write writes a part of a block. A failure is kept in the segment's writer.
+func (p *packer) Write(b []byte) (int, error) {
+	p.w.raw(b)
+	p.size += uint64(len(b))
+	p.crc = crc32.Update(p.crc, castagnoli, b)
+	return len(b), nil
 }

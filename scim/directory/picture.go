@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 	"weak"
+
+	"scimbridge/scim/bulk"
 )
 
 // Options say where a picture lives and how it renders.
@@ -58,6 +60,8 @@ type Picture struct {
 	opts Options
 	log  *slog.Logger
 	disk disk
+	// lists is where what is made of everybody is kept while a draft is sealed.
+	lists bulk.Place
 
 	current atomic.Pointer[Snapshot]
 
@@ -106,7 +110,7 @@ const manifestName = "manifest.json"
 // before it is current then. Files that no generation names are removed.
 func Open(opts Options) (*Picture, error) {
 	p := &Picture{
-		opts: opts, log: opts.Log, leastOverlay: 4096, fanOut: usualFanOut, cut: usualCut,
+		opts: opts, log: opts.Log, leastOverlay: 4096, fanOut: usualFanOut, cut: usualCut, lists: bulk.Place{Dir: opts.Dir},
 		open: make(map[uint32]weak.Pointer[segment]), unpublished: make(map[uint32]bool),
 	}
 	if p.log == nil {
@@ -224,6 +228,9 @@ func (p *Picture) snapshot(info generationInfo) (*Snapshot, error) {
 	return s, nil
 }
 
+// Lists is where what there is of everybody may be kept while a picture is made.
+func (p *Picture) Lists() bulk.Place { return p.lists }
+
 // Current is the newest published snapshot, or nil where there is none yet.
 func (p *Picture) Current() *Snapshot { return p.current.Load() }
 
@@ -298,7 +305,6 @@ func (p *Picture) Draft() *Draft {
 		base = newSnapshot(p.opts.Source, nil)
 	}
 	d := newDraft(p, base, base.nextSeq)
-	d.bodies.dir = p.opts.Dir
 	d.rebase = rebase
 	return d
 }
@@ -313,7 +319,7 @@ func (p *Picture) newSegment() (*segmentWriter, error) {
 	id := p.manifest.NextSegment
 	p.manifest.NextSegment++
 	p.unpublished[id] = true
-	w, err := newSegmentWriter(&p.disk, p.segmentPath(id), id)
+	w, err := newSegmentWriter(&p.disk, p.lists, p.segmentPath(id), id)
 	if err == nil {
 		w.deflater = p.opts.NewDeflater
 	}
@@ -339,7 +345,8 @@ func (p *Picture) Publish(s *Snapshot) error {
 	if p.closed {
 		return errors.New("publishing: the picture is closed")
 	}
-	if base := p.current.Load(); s.diff == nil || s.diff.before != base && (base != nil || s.diff.before.generation != 0) {
+	diff := s.Diff()
+	if base := p.current.Load(); diff == nil || diff.before != base && (base != nil || diff.before.generation != 0) {
 		return errors.New("publishing: the snapshot was not drafted from the current one")
 	}
 	for _, id := range segmentIDs(s.segments) {
@@ -350,7 +357,7 @@ func (p *Picture) Publish(s *Snapshot) error {
 	info := generationInfo{
 		Number: s.generation, Published: s.published, Tag: s.tag, NextSeq: s.nextSeq,
 		Segments: segmentIDs(s.segments), Len: [NumTypes]int{s.Len(User), s.Len(Group)}, Inactive: s.inactive,
-		Counts: s.diff.Counts,
+		Counts: diff.Counts,
 	}
 	if err := p.record(info); err != nil {
 		return fmt.Errorf("publishing: %w", err)
@@ -389,7 +396,9 @@ func (p *Picture) makeCurrent(s *Snapshot) {
 	for _, seg := range s.segments {
 		p.open[seg.id] = weak.Make(seg)
 	}
-	p.current.Store(s)
+	if old := p.current.Swap(s); old != nil && old != s {
+		old.diff.Store(nil)
+	}
 	clear(p.unpublished)
 	p.removeUnused(false)
 }

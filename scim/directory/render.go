@@ -12,7 +12,7 @@ import (
 // write renders what is affected into a segment. It gives nil where nothing
 // has to be written.
 func (s *sealer) write() (*segment, error) {
-	if len(s.affected) == 0 && s.base.generation > 0 {
+	if s.affected.Len() == 0 && s.base.generation > 0 {
 		return nil, nil
 	}
 	w, err := s.picture.newSegment()
@@ -22,7 +22,7 @@ func (s *sealer) write() (*segment, error) {
 	s.w, w.base = w, s.whole || len(s.base.segments) == 0
 	var pace fair.Pace
 	for t := range Type(NumTypes) {
-		for i, r := range s.affected {
+		for i, r := range s.affected.All() {
 			if i&0xfff == 0 && s.ctx.Err() != nil {
 				w.discard()
 				return nil, s.ctx.Err()
@@ -181,11 +181,11 @@ func (s *sealer) begin(v *rendering, row *rowRecord) {
 	s.w.body(v.head)
 	row.head = uint32(1 + len(v.head))
 	row.flags |= saysActive(v.ref.typ(), v.head)
-	row.links = uint32(s.w.links.n)
+	row.links = uint32(s.w.links.Len())
 	row.direct = uint32(len(v.parents))
 	row.total = uint32(len(v.parents) + len(v.indirect))
-	s.w.links.add(v.parents...)
-	s.w.links.add(v.indirect...)
+	s.w.links.Add(v.parents...)
+	s.w.links.Add(v.indirect...)
 	if e := v.entry; e != nil {
 		rest := s.rest(e)
 		row.idOff, row.idLen = rest.idOff+1, uint16(rest.idLen)
@@ -297,24 +297,24 @@ func (s *sealer) index(v *rendering, row uint32) {
 	keys := &s.w.keys[v.ref.typ()]
 	if v.entry == nil {
 		v.base.eachKey(func(key int, hash uint64) {
-			keys[key].add(keyEntry{hash, row})
+			keys[key].Add(keyEntry{hash, row})
 		})
 		return
 	}
 	for k, hash := range s.rest(v.entry).keys {
 		if hash != 0 {
-			keys[k].add(keyEntry{hash, row})
+			keys[k].Add(keyEntry{hash, row})
 		}
 	}
 	for _, hash := range s.emails(v.entry) {
-		keys[keyEmail].add(keyEntry{hash, row})
+		keys[keyEmail].Add(keyEntry{hash, row})
 	}
 }
 
 // writeGroup writes a group unless it is as it was. A group whose own groups
 // changed is written again for their sake, although nobody sees a difference.
 func (s *sealer) writeGroup(v *rendering) {
-	ops := s.ops[v.ref]
+	ops := s.opsOf(v.ref)
 	same := v.known && !s.rebase && len(ops) == 0 && bytes.Equal(v.head, v.base.Head())
 	if same && s.sameFlags(v) && slices.Equal(v.parents, v.base.parents()) {
 		s.keep(v)
@@ -326,8 +326,12 @@ func (s *sealer) writeGroup(v *rendering) {
 		row.hash += v.base.rec.hash - hash64(v.base.Head())
 		s.scatter(v.base, ops, &row) // before the row's own bytes
 	} else {
-		chunks = s.cut(nil, slices.Collect(s.members(v.ref)))
-		row.chunk, row.chunks = uint32(s.w.chunkRefs.n), uint32(len(chunks))
+		s.all.Resize(0)
+		for m := range s.members(v.ref) {
+			s.all.Add(m)
+		}
+		chunks = s.cut(nil, s.all.All())
+		row.chunk, row.chunks = uint32(s.w.chunkRefs.Len()), uint32(len(chunks))
 	}
 	s.begin(v, &row)
 	if row.chunks > 0 {
@@ -359,12 +363,12 @@ func (s *sealer) scatters(v *rendering, ops []memberOp) bool {
 // out of it.
 func (s *sealer) scatter(base Resource, ops []memberOp, row *rowRecord) {
 	row.flags = flagScattered | flagRuns
-	row.chunk = uint32(s.w.runs.n)
+	row.chunk = uint32(s.w.runs.Len())
 	next := 0 // the first run of before that is not dealt with yet
 	for len(ops) > 0 {
 		at := base.runOf(ops[0].member)
 		for ; next < at; next++ {
-			s.w.runs.add(base.run(next))
+			s.w.runs.Add(base.run(next))
 		}
 		n := len(ops)
 		if at+1 < base.runs() {
@@ -374,9 +378,9 @@ func (s *sealer) scatter(base Resource, ops []memberOp, row *rowRecord) {
 		ops, next = ops[n:], at+1
 	}
 	for ; next < base.runs(); next++ {
-		s.w.runs.add(base.run(next))
+		s.w.runs.Add(base.run(next))
 	}
-	if row.chunks = uint32(s.w.runs.n) - row.chunk; row.chunks == 0 {
+	if row.chunks = uint32(s.w.runs.Len()) - row.chunk; row.chunks == 0 {
 		row.flags = 0 // nobody is left
 	}
 }
@@ -387,7 +391,7 @@ func (s *sealer) scatterRun(base Resource, run chunkRun, ops []memberOp, row *ro
 	done := 0
 	keep := func(end int) {
 		if end > done {
-			s.w.runs.add(chunkRun{run.segment, run.first + uint32(done), uint32(end - done)})
+			s.w.runs.Add(chunkRun{run.segment, run.first + uint32(done), uint32(end - done)})
 		}
 	}
 	for len(ops) > 0 {
@@ -422,7 +426,7 @@ func (s *sealer) scatterRun(base Resource, run chunkRun, ops []memberOp, row *ro
 			if len(plan) > 2*size {
 				part = plan[:size]
 			}
-			first := s.w.chunkRefs.n
+			first := s.w.chunkRefs.Len()
 			s.writeChunks(part, row)
 			s.w.runFrom(first)
 			plan = plan[len(part):]
@@ -483,7 +487,7 @@ func (s *sealer) cut(plan []plannedChunk, members []ref) []plannedChunk {
 func (s *sealer) writeChunks(plan []plannedChunk, row *rowRecord) {
 	for i, p := range plan {
 		if p.members == nil {
-			s.w.chunkRefs.add(p.old)
+			s.w.chunkRefs.Add(p.old)
 			continue
 		}
 		if i > 0 {
@@ -497,8 +501,8 @@ func (s *sealer) writeChunks(plan []plannedChunk, row *rowRecord) {
 
 // writeChunk writes the elements of some members.
 func (s *sealer) writeChunk(members []ref) chunkRecord {
-	c := chunkRecord{off: s.w.off, count: uint32(len(members)), members: uint32(s.w.members.n)}
-	s.w.members.add(members...)
+	c := chunkRecord{off: s.w.off, count: uint32(len(members)), members: uint32(s.w.members.Len())}
+	s.w.members.Add(members...)
 	for i, m := range members {
 		if i > 0 {
 			s.w.body(comma)

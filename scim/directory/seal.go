@@ -2,13 +2,15 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
 	"time"
 
-	"scimbridge/scim/guid"
+	"scimbridge/scim/bulk"
+	"scimbridge/scim/fair"
 )
 
 // A cutting says how the members of groups are cut.
@@ -47,11 +49,14 @@ func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, er
 		renamed:   make(map[ref]bool),
 		shown:     make(map[shownKey][]byte),
 	}
+	defer s.close()
+	lists := d.picture.lists
+	s.joined.Place, s.left.Place, s.affected.Place, s.all.Place = lists, lists, lists, lists
 	if err := d.bodies.open(); err != nil {
 		return nil, fmt.Errorf("reading the draft back: %w", err)
 	}
 	s.settle()
-	s.byID = guid.Table[int32]{} // all that is named by an id is known; a first draft's are many
+	s.byID.Close() // all that is named by an id is known
 	seg, err := s.write()
 	if err != nil {
 		return nil, err
@@ -61,7 +66,8 @@ func (d *Draft) Seal(ctx context.Context, now time.Time, tag Tag) (*Snapshot, er
 		next = d.base.next(d.picture.opts.Source)
 	}
 	next.generation, next.published = d.base.generation, d.base.published
-	next.tag, next.nextSeq, next.diff = tag, d.nextSeq, s.diff
+	next.tag, next.nextSeq = tag, d.nextSeq
+	next.diff.Store(s.diff)
 	next.inactive = d.base.inactive + s.inactive
 	s.diff.after = next
 	if seg != nil {
@@ -87,16 +93,24 @@ type sealer struct {
 	whole, changed bool
 
 	// Changes of direct membership, as (member, group) pairs in order.
-	joined, left []uint64
+	joined, left bulk.List[uint64]
 
 	renamed   map[ref]bool  // resources whose display changed -> it is a group
 	ancestors map[ref][]ref // group -> all groups above it; a cache
 	shown     map[shownKey][]byte
-	rendering rendering // the row being made; its memory serves the next
-	scratch   []byte    // for what is rendered and written at once
-	links     []byte    // likewise, for a user's groups
-	inactive  int       // users served as inactive, more than in the base
-	affected  []ref     // what may have to be written, ascending, users and groups
+	rendering rendering      // the row being made; its memory serves the next
+	scratch   []byte         // for what is rendered and written at once
+	links     []byte         // likewise, for a user's groups
+	inactive  int            // users served as inactive, more than in the base
+	affected  bulk.List[ref] // what may have to be written, ascending, users and groups
+	all       bulk.List[ref] // members of the group being written
+}
+
+func (s *sealer) close() {
+	s.joined.Close()
+	s.left.Close()
+	s.affected.Close()
+	s.all.Close()
 }
 
 type shownKey struct {
@@ -115,15 +129,14 @@ func (s *sealer) settle() {
 			s.op(g, m, p.kind)
 		}
 	}
-	for i := range s.entries {
-		s.settleEntry(&s.entries[i])
+	entries := s.entries.All()
+	for i := range entries {
+		s.settleEntry(&entries[i])
 	}
-	for g, ops := range s.ops {
-		s.ops[g] = s.settleOps(g, ops)
-	}
-	slices.Sort(s.joined)
-	slices.Sort(s.left)
-	s.left = slices.Compact(s.left) // a member and its group may go together
+	s.settleOps()
+	slices.Sort(s.joined.All())
+	slices.Sort(s.left.All())
+	s.left.Resize(len(slices.Compact(s.left.All()))) // a member and its group may go together
 	s.findAffected()
 }
 
@@ -149,20 +162,46 @@ func (s *sealer) settleEntry(e *entry) {
 	}
 	if e.gone && e.ref.typ() == Group {
 		for m := range base.memberRefs() {
-			s.left = append(s.left, pair(m, e.ref))
+			s.left.Add(pair(m, e.ref))
 		}
 	}
 }
 
-// settleOps reduces what was said of one group to what it changes: one
-// operation for each member, ascending.
-func (s *sealer) settleOps(group ref, ops []memberOp) []memberOp {
+// settleOps puts the operations in the order of groups and members, and leaves of them
+// those that change something.
+func (s *sealer) settleOps() {
+	ops := s.ops.All()
+	fair.SortFunc(ops, func(a, b memberOp) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.member, b.member), cmp.Compare(a.nth, b.nth))
+	})
+	settled := ops[:0]
+	for len(ops) > 0 {
+		n := 1
+		for n < len(ops) && ops[n].group == ops[0].group {
+			n++
+		}
+		settled = s.settleGroup(settled, ops[:n])
+		ops = ops[n:]
+	}
+	s.ops.Resize(len(settled))
+}
+
+// opsOf gives the operations on a group, once they are settled.
+func (s *sealer) opsOf(group ref) []memberOp {
+	ops := s.ops.All()
+	i, _ := slices.BinarySearchFunc(ops, group, func(op memberOp, g ref) int { return cmp.Compare(op.group, g) })
+	j, _ := slices.BinarySearchFunc(ops[i:], group+1, func(op memberOp, g ref) int { return cmp.Compare(op.group, g) })
+	return ops[i : i+j]
+}
+
+// settleGroup appends what the operations on one group change: one for each member.
+// settled may grow over those that were read.
+func (s *sealer) settleGroup(settled, ops []memberOp) []memberOp {
+	group := ops[0].group
 	if e := s.entry(group); e != nil && e.gone {
-		return nil // settleEntry told its members
+		return settled // settleEntry told its members
 	}
 	base, known := s.base.byRef(group)
-	slices.SortStableFunc(ops, func(a, b memberOp) int { return int(int64(a.member) - int64(b.member)) })
-	settled := ops[:0]
 	for i := 0; i < len(ops); {
 		m, kind := ops[i].member, opShow
 		for ; i < len(ops) && ops[i].member == m; i++ {
@@ -176,16 +215,16 @@ func (s *sealer) settleOps(group ref, ops []memberOp) []memberOp {
 		isMember := known && base.hasMember(m)
 		switch {
 		case kind == opJoin && !isMember:
-			s.joined = append(s.joined, pair(m, group))
+			s.joined.Add(pair(m, group))
 		case kind == opLeave && isMember:
-			s.left = append(s.left, pair(m, group))
+			s.left.Add(pair(m, group))
 		case kind == opShow && isMember:
 		case kind == opJoin && s.redisplayed(m):
 			kind = opShow
 		default:
 			continue
 		}
-		settled = append(settled, memberOp{m, kind})
+		settled = append(settled, memberOp{group: group, member: m, kind: kind})
 	}
 	return settled
 }
@@ -212,28 +251,28 @@ func (s *sealer) attachable(r ref) bool {
 // findAffected lists what may look different now.
 func (s *sealer) findAffected() {
 	var moved []ref // groups whose place among groups, or whose display, changed
-	s.affected = make([]ref, 0, len(s.entries))
-	for i := range s.entries {
-		s.affected = append(s.affected, s.entries[i].ref)
+	s.affected.Grow(s.entries.Len())
+	for _, e := range s.entries.All() {
+		s.affected.Add(e.ref)
 	}
-	s.whole = s.rebase || len(s.entries) > s.picture.overlayRows(s.base)
+	s.whole = s.rebase || s.entries.Len() > s.picture.overlayRows(s.base)
 	if s.whole {
 		for t := range Type(NumTypes) {
 			for i := range s.base.Len(t) {
-				s.affected = append(s.affected, s.base.at(t, i).ref())
+				s.affected.Add(s.base.at(t, i).ref())
 			}
 		}
 	}
-	for g, ops := range s.ops {
-		if len(ops) > 0 {
-			s.affected = append(s.affected, g)
+	for i, op := range s.ops.All() {
+		if i == 0 || op.group != s.ops.All()[i-1].group {
+			s.affected.Add(op.group)
 		}
 	}
-	for _, pairs := range [][]uint64{s.joined, s.left} {
+	for _, pairs := range [][]uint64{s.joined.All(), s.left.All()} {
 		for _, p := range pairs {
 			m := ref(p >> 32)
 			if s.entry(m) == nil { // those of the draft are in it
-				s.affected = append(s.affected, m)
+				s.affected.Add(m)
 			}
 			if m.typ() == Group {
 				moved = append(moved, m)
@@ -247,11 +286,11 @@ func (s *sealer) findAffected() {
 	}
 	for m := range s.below(moved) {
 		if m.typ() == User {
-			s.affected = append(s.affected, m)
+			s.affected.Add(m)
 		}
 	}
-	slices.Sort(s.affected)
-	s.affected = slices.Compact(s.affected)
+	slices.Sort(s.affected.All())
+	s.affected.Resize(len(slices.Compact(s.affected.All())))
 }
 
 // below gives the members, direct and indirect, that the groups will have.
@@ -281,7 +320,7 @@ func (s *sealer) members(group ref) iter.Seq[ref] {
 		if e := s.entry(group); e != nil && e.gone {
 			return
 		}
-		ops := s.ops[group]
+		ops := s.opsOf(group)
 		if base, ok := s.base.byRef(group); ok {
 			for m := range base.memberRefs() {
 				for len(ops) > 0 && ops[0].member < m {
@@ -313,12 +352,12 @@ func (s *sealer) parents(scratch []ref, r ref) []ref {
 	if base, ok := s.base.byRef(r); ok {
 		parents = append(parents, base.parents()...)
 	}
-	for _, p := range pairsOf(s.left, r) {
+	for _, p := range pairsOf(s.left.All(), r) {
 		if i, ok := slices.BinarySearch(parents, ref(p)); ok {
 			parents = slices.Delete(parents, i, i+1)
 		}
 	}
-	for _, p := range pairsOf(s.joined, r) {
+	for _, p := range pairsOf(s.joined.All(), r) {
 		parents = append(parents, ref(p))
 	}
 	slices.Sort(parents)

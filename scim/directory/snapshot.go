@@ -3,6 +3,7 @@ package directory
 import (
 	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -31,12 +32,14 @@ type Snapshot struct {
 	tables   [NumTypes]table
 	whole    *Snapshot // which has rows that a view passes over in this one; nil: this is all
 
-	diff *Diff // nil where it was read from disk
+	// diff is nil where the snapshot was read from disk, and once it is no longer
+	// current: it leads to the one before.
+	diff *atomic.Pointer[Diff]
 }
 
 // newSnapshot lays segments over one another, oldest first.
 func newSnapshot(source string, segments []*segment) *Snapshot {
-	s := &Snapshot{source: source, byNumber: make(map[uint32]*segment)}
+	s := &Snapshot{source: source, byNumber: make(map[uint32]*segment), diff: new(atomic.Pointer[Diff])}
 	for _, seg := range segments {
 		s.lay(seg)
 	}
@@ -110,8 +113,9 @@ func (s *Snapshot) Detached(t Type) iter.Seq[Resource] {
 }
 
 // Diff says what a sealed snapshot changes against the one it was drafted
-// from. It is nil for a snapshot that was read from disk.
-func (s *Snapshot) Diff() *Diff { return s.diff }
+// from. It is nil for a snapshot that was read from disk, or was current and is no
+// longer.
+func (s *Snapshot) Diff() *Diff { return s.diff.Load() }
 
 // ByID finds a resource of any type.
 func (s *Snapshot) ByID(id string) (Resource, bool) {

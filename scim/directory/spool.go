@@ -2,7 +2,11 @@ package directory
 
 import (
 	"bufio"
+	"fmt"
 	"os"
+	"syscall"
+
+	"scimbridge/scim/bulk"
 )
 
 // A spool keeps byte strings until they are read back: in memory while they
@@ -37,7 +41,7 @@ func (s *spool) add(b []byte) (int64, error) {
 }
 
 func (s *spool) spill() error {
-	f, err := createUnnamed(s.dir)
+	f, err := bulk.Unnamed(s.dir)
 	if err != nil {
 		return err
 	}
@@ -57,8 +61,11 @@ func (s *spool) open() error {
 		return err
 	}
 	var err error
-	s.data, err = mapUnnamed(s.f, s.size)
-	return err
+	s.data, err = syscall.Mmap(int(s.f.Fd()), 0, int(s.size), syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("mapping a draft: %w", err)
+	}
+	return nil
 }
 
 // get gives what was kept at an offset. It is valid until close.

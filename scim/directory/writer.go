@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 	"slices"
 	"unsafe"
 
+	"scimbridge/scim/bulk"
 	"scimbridge/scim/fair"
 )
 
@@ -29,15 +29,15 @@ type segmentWriter struct {
 	crc      uint32 // of the body so far
 	err      error  // the first failure; later writes do nothing
 
-	rows      [NumTypes]column[rowRecord]
-	links     column[ref]
-	chunks    column[chunkRecord]
-	chunkRefs column[chunkRef]
-	runs      column[chunkRun]
-	members   column[ref]
-	keys      [NumTypes][numKeys]column[keyEntry]
-	managers  []uint64         // of users, by row, as far as there were any
-	since     map[uint32]int64 // row of a detached user -> since when
+	rows      [NumTypes]bulk.List[rowRecord]
+	links     bulk.List[ref]
+	chunks    bulk.List[chunkRecord]
+	chunkRefs bulk.List[chunkRef]
+	runs      bulk.List[chunkRun]
+	members   bulk.List[ref]
+	keys      [NumTypes][numKeys]bulk.List[keyEntry]
+	managers  bulk.List[uint64] // of users, by row, as far as there were any
+	since     map[uint32]int64  // row of a detached user -> since when
 }
 
 type keyEntry struct {
@@ -46,18 +46,17 @@ type keyEntry struct {
 }
 
 // newSegmentWriter starts a file beside its final name.
-func newSegmentWriter(d *disk, path string, id uint32) (*segmentWriter, error) {
+func newSegmentWriter(d *disk, lists bulk.Place, path string, id uint32) (*segmentWriter, error) {
 	f, err := d.create("segment", path+tempSuffix)
 	if err != nil {
 		return nil, err
 	}
 	w := &segmentWriter{id: id, path: path, disk: d, f: f, w: bufio.NewWriterSize(d.writer("segment", f), 256<<10)}
-	dir := filepath.Dir(path)
-	w.links.dir, w.chunks.dir, w.chunkRefs.dir, w.runs.dir, w.members.dir = dir, dir, dir, dir, dir
+	w.links.Place, w.chunks.Place, w.chunkRefs.Place, w.runs.Place, w.members.Place, w.managers.Place = lists, lists, lists, lists, lists, lists
 	for t := range NumTypes {
-		w.rows[t].dir = dir
+		w.rows[t].Place = lists
 		for k := range numKeys {
-			w.keys[t][k].dir = dir
+			w.keys[t][k].Place = lists
 		}
 	}
 	w.raw(make([]byte, headerSize))
@@ -79,8 +78,8 @@ func (w *segmentWriter) body(b []byte) {
 
 // add appends a row whose body has just been written.
 func (w *segmentWriter) add(t Type, r rowRecord) uint32 {
-	w.rows[t].add(r)
-	return uint32(w.rows[t].n - 1)
+	w.rows[t].Add(r)
+	return uint32(w.rows[t].Len() - 1)
 }
 
 // manage notes whose report a user's row is.
@@ -88,22 +87,22 @@ func (w *segmentWriter) manage(row uint32, manager uint64) {
 	if manager == 0 {
 		return
 	}
-	if missing := int(row) + 1 - len(w.managers); missing > 0 {
-		w.managers = append(w.managers, make([]uint64, missing)...)
+	if int(row) >= w.managers.Len() {
+		w.managers.Resize(int(row) + 1)
 	}
-	w.managers[row] = manager
+	w.managers.All()[row] = manager
 }
 
 // addChunk appends a chunk, and a reference to it as the next of a row.
 func (w *segmentWriter) addChunk(c chunkRecord) {
-	w.chunkRefs.add(chunkRef{w.id, uint32(w.chunks.n)})
-	w.chunks.add(c)
+	w.chunkRefs.Add(chunkRef{w.id, uint32(w.chunks.Len())})
+	w.chunks.Add(c)
 }
 
 // runFrom adds, as the next of a row, the run of the chunk references that were added
 // from one on.
 func (w *segmentWriter) runFrom(first int) {
-	w.runs.add(chunkRun{w.id, uint32(first), uint32(w.chunkRefs.n - first)})
+	w.runs.Add(chunkRun{w.id, uint32(first), uint32(w.chunkRefs.Len() - first)})
 }
 
 // finish writes the remaining sections and the header, makes the file durable
@@ -119,7 +118,7 @@ func (w *segmentWriter) finish() (*segment, error) {
 	}
 	var rows [NumTypes][]rowRecord
 	for t := range NumTypes {
-		rows[t] = take(w, &w.rows[t])
+		rows[t] = w.rows[t].All()
 	}
 	var packs [NumTypes][]packRecord
 	if w.base && w.err == nil {
@@ -138,28 +137,29 @@ func (w *segmentWriter) finish() (*segment, error) {
 		pos += uint64(len(b))
 	}
 	section := func(i int, b []byte) { begin(i); part(i, b) }
-	var sorted []keyEntry // of one key after the other
-	section(secLinks, asBytes(take(w, &w.links)))
-	section(secChunks, asBytes(take(w, &w.chunks)))
-	section(secChunkRefs, asBytes(take(w, &w.chunkRefs)))
-	section(secMembers, asBytes(take(w, &w.members)))
+	section(secLinks, asBytes(w.links.All()))
+	section(secChunks, asBytes(w.chunks.All()))
+	section(secChunkRefs, asBytes(w.chunkRefs.All()))
+	section(secMembers, asBytes(w.members.All()))
 	for t := range NumTypes {
 		section(secRows+t, asBytes(rows[t]))
 		section(secPacks+t, asBytes(packs[t]))
 		section(secDetached+t, asBytes(detachedRows(rows[t])))
-		section(secModified+t, asBytes(byModified(rows[t])))
+		order := w.byModified(rows[t])
+		section(secModified+t, asBytes(order.All()))
+		order.Close()
 		for k := range numKeys {
-			sorted = sortKeys(append(sorted[:0], take(w, &w.keys[t][k])...))
-			w.keys[t][k].close()
+			sorted := sortKeys(w.keys[t][k].All())
 			hashes, keyRows := secHashes+t*numKeys+k, secKeyRows+t*numKeys+k
 			begin(hashes)
 			inParts(sorted, func(e keyEntry) uint64 { return e.hash }, func(b []byte) { part(hashes, b) })
 			begin(keyRows)
 			inParts(sorted, func(e keyEntry) uint32 { return e.row }, func(b []byte) { part(keyRows, b) })
+			w.keys[t][k].Close()
 		}
 	}
 	w.writeManagers(rows[User], section)
-	section(secRuns, asBytes(take(w, &w.runs)))
+	section(secRuns, asBytes(w.runs.All()))
 	if w.err == nil {
 		w.err = w.w.Flush()
 	}
@@ -190,17 +190,19 @@ func (w *segmentWriter) detach(row uint32, since int64) {
 
 // writeManagers writes what only users have.
 func (w *segmentWriter) writeManagers(users []rowRecord, section func(int, []byte)) {
-	var order []uint32
-	for row, manager := range w.managers {
+	managers := w.managers.All()
+	order := bulk.List[uint32]{Place: w.managers.Place}
+	defer order.Close()
+	for row, manager := range managers {
 		if manager != 0 {
-			order = append(order, uint32(row))
+			order.Add(uint32(row))
 		}
 	}
-	fair.SortFunc(order, func(a, b uint32) int {
-		return cmp.Or(cmp.Compare(w.managers[a], w.managers[b]), cmp.Compare(a, b))
+	fair.SortFunc(order.All(), func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(managers[a], managers[b]), cmp.Compare(a, b))
 	})
-	section(secManagers, asBytes(w.managers))
-	section(secByManager, asBytes(order))
+	section(secManagers, asBytes(managers))
+	section(secByManager, asBytes(order.All()))
 	var since []int64
 	for _, row := range detachedRows(users) {
 		since = append(since, w.since[row])
@@ -208,26 +210,18 @@ func (w *segmentWriter) writeManagers(users []rowRecord, section func(int, []byt
 	section(secSince, asBytes(since))
 }
 
-// take gives the records of a column of the writer's, none after a failure.
-func take[T any](w *segmentWriter, c *column[T]) []T {
-	records, err := c.all()
-	if w.err == nil {
-		w.err = err
-	}
-	return records
-}
-
 // release drops what is not in the segment file.
 func (w *segmentWriter) release() {
-	w.links.close()
-	w.chunks.close()
-	w.chunkRefs.close()
-	w.runs.close()
-	w.members.close()
+	w.links.Close()
+	w.chunks.Close()
+	w.chunkRefs.Close()
+	w.runs.Close()
+	w.members.Close()
+	w.managers.Close()
 	for t := range NumTypes {
-		w.rows[t].close()
+		w.rows[t].Close()
 		for k := range numKeys {
-			w.keys[t][k].close()
+			w.keys[t][k].Close()
 		}
 	}
 }
@@ -250,14 +244,14 @@ func detachedRows(rows []rowRecord) []uint32 {
 }
 
 // byModified gives the live rows in the order of their last change.
-func byModified(rows []rowRecord) []uint32 {
-	order := make([]uint32, 0, len(rows))
+func (w *segmentWriter) byModified(rows []rowRecord) bulk.List[uint32] {
+	order := bulk.List[uint32]{Place: w.links.Place}
 	for i := range rows {
 		if rows[i].flags&flagTombstone == 0 {
-			order = append(order, uint32(i))
+			order.Add(uint32(i))
 		}
 	}
-	fair.SortFunc(order, func(a, b uint32) int {
+	fair.SortFunc(order.All(), func(a, b uint32) int {
 		return cmp.Or(cmp.Compare(rows[a].modified, rows[b].modified), cmp.Compare(a, b))
 	})
 	return order

@@ -2,11 +2,7 @@
 // nearly all of them, and 16 bytes each instead of 36 and a pointer.
 package guid
 
-import (
-	"encoding/hex"
-	"iter"
-	"strings"
-)
+import "encoding/hex"
 
 // A GUID is one, packed.
 type GUID [16]byte
@@ -56,50 +52,3 @@ var unhex = func() (t [256]byte) {
 	}
 	return t
 }()
-
-// A Table has a number for each id: in some thirty bytes for one that is a GUID,
-// and with nothing for the garbage collector to follow.
-type Table[N int32 | uint32] struct {
-	guids  map[GUID]N
-	others map[string]N
-}
-
-// NewTable makes a table with room for so many GUIDs.
-func NewTable[N int32 | uint32](room int) Table[N] {
-	return Table[N]{guids: make(map[GUID]N, room), others: make(map[string]N)}
-}
-
-// Set gives an id its number.
-func (t Table[N]) Set(id string, n N) {
-	if g, ok := Parse(id); ok {
-		t.guids[g] = n
-	} else {
-		t.others[strings.Clone(id)] = n // it may be a part of all that there is on her
-	}
-}
-
-// Find gives an id's number; ok is false for one that has none.
-func (t Table[N]) Find(id string) (n N, ok bool) {
-	if g, isGUID := Parse(id); isGUID {
-		n, ok = t.guids[g]
-		return n, ok
-	}
-	n, ok = t.others[id]
-	return n, ok
-}
-
-// All gives the ids with their numbers, in no order.
-func (t Table[N]) All() iter.Seq2[string, N] {
-	return func(yield func(string, N) bool) {
-		for g, n := range t.guids {
-			if !yield(g.String(), n) {
-				return
-			}
-		}
-		for id, n := range t.others {
-			if !yield(id, n) {
-				return
-			}
-		}
-	}
-}

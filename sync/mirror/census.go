@@ -55,7 +55,8 @@ func (m *Mirror) census(ctx context.Context) {
 func (m *Mirror) count(ctx context.Context) (Census, error) {
 	c := Census{At: time.Now(), Users: make(map[string]int), Groups: make(map[string]int)}
 	d := newDecider(ctx, &m.cfg.Scope, m.cfg.Store, m.cfg.Name)
-	if err := d.everybody(); err != nil {
+	defer d.close()
+	if err := d.everybody(m.cfg.Picture.Lists()); err != nil {
 		return c, err
 	}
 	var err error

@@ -183,15 +183,15 @@ func (c *closure) groupsOfEver(user string) (map[string]bool, error) {
 	return c.union(slices.Concat(direct, c.endedUp[user]), c.groupsAboveEver)
 }
 
-// below gives the members of a group that are no groups, directly or not, each
-// once: users, and what else can be a member.
-func (c *closure) below(group string) ([]string, error) {
-	return c.descend(group, c.isLive, func(string) []string { return nil })
+// eachBelow visits the members of a group that are no groups, directly or not: users,
+// and what else can be a member. Somebody may be visited more than once.
+func (c *closure) eachBelow(group string, visit func(id string)) error {
+	return c.descend(group, visit, c.isLive, func(string) []string { return nil })
 }
 
-// belowEver is below over all ways that there are or were.
-func (c *closure) belowEver(group string) ([]string, error) {
-	return c.descend(group, func(id string) (bool, error) {
+// eachBelowEver is eachBelow over all ways that there are or were.
+func (c *closure) eachBelowEver(group string, visit func(id string)) error {
+	return c.descend(group, visit, func(id string) (bool, error) {
 		_, found, err := c.store.Object(c.ctx, c.source, store.Group, id)
 		return found, err
 	}, func(id string) []string { return c.endedDown[id] })
@@ -199,40 +199,56 @@ func (c *closure) belowEver(group string) ([]string, error) {
 
 // descend visits what is below a group. What enter refuses is no group that
 // leads on; if it is no group at all it is a member.
-func (c *closure) descend(group string, enter func(string) (bool, error), ended func(string) []string) (leaves []string, err error) {
+func (c *closure) descend(group string, visit func(id string), enter func(string) (bool, error), ended func(string) []string) error {
 	seen := map[string]bool{group: true}
 	if ok, err := enter(group); !ok || err != nil {
-		return nil, err
+		return err
 	}
 	for queue := []string{group}; len(queue) > 0; queue = queue[1:] {
-		members, err := c.members(queue[0])
+		subgroups, err := c.leaves(queue[0], visit)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, id := range ended(queue[0]) {
-			members = append(members, store.Edge{Member: id})
+			subgroups = append(subgroups, store.Edge{Member: id})
 		}
-		for _, e := range members {
+		for _, e := range subgroups {
 			if seen[e.Member] {
 				continue
 			}
 			seen[e.Member] = true
 			isGroup, err := c.isGroup(e)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if !isGroup {
-				leaves = append(leaves, e.Member)
+				visit(e.Member)
 				continue
 			}
 			if ok, err := enter(e.Member); err != nil {
-				return nil, err
+				return err
 			} else if ok {
 				queue = append(queue, e.Member)
 			}
 		}
 	}
-	return leaves, nil
+	return nil
+}
+
+// leaves visits a group's direct members that are known to be no groups, and gives the
+// others: most are, and there may be a million.
+func (c *closure) leaves(group string, visit func(id string)) (others []store.Edge, err error) {
+	for e, err := range c.store.Members(c.ctx, c.source, group) {
+		switch {
+		case err != nil:
+			return nil, err
+		case e.Type == "group" || e.Type == "":
+			others = append(others, e) // asked about afterwards: a read holds a connection to the store
+		default:
+			visit(e.Member)
+		}
+	}
+	return others, nil
 }
 
 // members gives a group's direct members. They are read to the end before any

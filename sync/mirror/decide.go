@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"scimbridge/scim/bulk"
+	"scimbridge/scim/guid"
 	"scimbridge/sync/store"
 )
 
@@ -20,7 +22,7 @@ type decider struct {
 
 	// members and assigned are the ids that the rules by membership let in, for
 	// a pass over everybody; nil: each is asked about by herself.
-	members, assigned map[string]bool
+	members, assigned *guid.Table[int32]
 }
 
 func newDecider(ctx context.Context, scope *Scope, s store.Store, source string) *decider {
@@ -33,29 +35,26 @@ func newDecider(ctx context.Context, scope *Scope, s store.Store, source string)
 
 // everybody prepares for a pass over everybody: what is asked for upwards, one
 // by one, is read downwards once.
-func (d *decider) everybody() error {
+// What it learns is kept in a place until the decider is closed.
+func (d *decider) everybody(lists bulk.Place) error {
 	if len(d.roots) > 0 {
-		d.members = make(map[string]bool)
+		d.members = guid.NewTable[int32](lists, 0)
 		for root := range d.roots {
-			ids, err := d.groups.below(root)
-			if err != nil {
+			if err := d.groups.eachBelow(root, func(id string) { d.members.Set(id, 0) }); err != nil {
 				return fmt.Errorf("looking who is in group %s: %w", root, err)
-			}
-			for _, id := range ids {
-				d.members[id] = true
 			}
 		}
 	}
 	if d.scope.Assigned == "" {
 		return nil
 	}
-	d.assigned = make(map[string]bool)
+	d.assigned = guid.NewTable[int32](lists, 0)
 	principals, err := d.groups.members(assignedTo(d.scope.Assigned))
 	if err != nil {
 		return fmt.Errorf("looking who is assigned: %w", err)
 	}
 	for _, p := range principals {
-		d.assigned[p.Member] = true
+		d.assigned.Set(p.Member, 0)
 		if p.Type != "group" {
 			continue
 		}
@@ -72,7 +71,7 @@ func (d *decider) everybody() error {
 		}
 		for _, e := range members {
 			if e.Type == "user" || e.Type == "" {
-				d.assigned[e.Member] = true
+				d.assigned.Set(e.Member, 0)
 			}
 		}
 	}
@@ -81,6 +80,15 @@ func (d *decider) everybody() error {
 
 // in is what is said of somebody whom every rule lets in.
 var in = RuleResult{In: true, Text: "is in the scope"}
+
+// close gives back what everybody took.
+func (d *decider) close() {
+	for _, ids := range []*guid.Table[int32]{d.members, d.assigned} {
+		if ids != nil {
+			ids.Close()
+		}
+	}
+}
 
 // first gives the first result that leaves somebody out, or in.
 func first(results []RuleResult) RuleResult {
@@ -172,8 +180,10 @@ func (d *decider) memberRule(id string) (RuleResult, error) {
 	if len(d.roots) == 0 {
 		return in, nil
 	}
-	member := d.members[id]
-	if d.members == nil {
+	var member bool
+	if d.members != nil {
+		_, member = d.members.Find(id)
+	} else {
 		direct, err := d.groups.direct(id)
 		if err != nil {
 			return in, fmt.Errorf("looking whose member a user is: %w", err)
@@ -239,8 +249,10 @@ func (d *decider) assignedRule(id string) (RuleResult, error) {
 	if d.scope.Assigned == "" {
 		return in, nil
 	}
-	is := d.assigned[id]
-	if d.assigned == nil {
+	var is bool
+	if d.assigned != nil {
+		_, is = d.assigned.Find(id)
+	} else {
 		direct, err := d.groups.direct(id)
 		if err != nil {
 			return in, fmt.Errorf("looking who is assigned: %w", err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"scimbridge/scim/directory"
+	"scimbridge/scim/guid"
 	"scimbridge/sync/store"
 )
 
@@ -172,12 +173,8 @@ func (r *renderer) reconsider(changed []store.Edge) error {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(groups)) {
-		below, err := r.scope.groups.belowEver(id)
-		if err != nil {
+		if err := r.scope.groups.eachBelowEver(id, func(member string) { concerned[member] = true }); err != nil {
 			return err
-		}
-		for _, member := range below {
-			concerned[member] = true
 		}
 		if err := r.again(store.Group, id); err != nil {
 			return err
@@ -263,12 +260,8 @@ func (r *renderer) rejoin() error {
 	}
 	for _, id := range r.newGroups {
 		if r.m.cfg.Scope.Flatten {
-			users, err := r.scope.groups.below(id)
-			if err != nil {
+			if err := r.scope.groups.eachBelow(id, func(user string) { r.join(id, user) }); err != nil {
 				return err
-			}
-			for _, user := range users {
-				r.join(id, user)
 			}
 			continue
 		}
@@ -308,21 +301,18 @@ func (r *renderer) dropStrangeMembers() error {
 }
 
 func (r *renderer) dropStrangeMembersOf(res directory.Resource) error {
-	members := make(map[string]bool)
+	members := guid.NewTable[int32](r.m.cfg.Picture.Lists(), 0)
+	defer members.Close()
 	if r.m.cfg.Scope.Flatten {
-		users, err := r.scope.groups.below(res.ID())
-		if err != nil {
+		if err := r.scope.groups.eachBelow(res.ID(), func(id string) { members.Set(id, 0) }); err != nil {
 			return err
-		}
-		for _, id := range users {
-			members[id] = true
 		}
 	} else {
 		for e, err := range r.store.Members(r.ctx, r.m.cfg.Name, res.ID()) {
 			if err != nil {
 				return err
 			}
-			members[e.Member] = true
+			members.Set(e.Member, 0)
 		}
 	}
 	for element := range res.Elements() {
@@ -330,7 +320,7 @@ func (r *renderer) dropStrangeMembersOf(res directory.Resource) error {
 		if err := json.Unmarshal(element, &member); err != nil {
 			return fmt.Errorf("reading the members of group %s: %w", res.ID(), err)
 		}
-		if !members[member.Value] {
+		if _, is := members.Find(member.Value); !is {
 			r.draft.Leave(res.ID(), member.Value)
 		}
 	}

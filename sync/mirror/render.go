@@ -9,6 +9,7 @@ import (
 
 	"scimbridge/scim/directory"
 	"scimbridge/scim/fair"
+	"scimbridge/scim/guid"
 	"scimbridge/scim/mapping"
 	"scimbridge/sync/store"
 )
@@ -29,7 +30,7 @@ type renderer struct {
 	// have to be held against this one's.
 	all, foreign bool
 	// served are the ids of what is put, where foreign.
-	served map[string]bool
+	served *guid.Table[int32]
 	// expires: the clock may say who was kept long enough.
 	expires bool
 	// bodies is memory of records that the draft has taken, for further ones.
@@ -50,9 +51,9 @@ type renderer struct {
 // render seals a snapshot of what is stored.
 func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.Snapshot, state store.Source, report *Report) (*directory.Snapshot, error) {
 	r := &renderer{ctx: ctx, m: m, scope: newDecider(ctx, &m.cfg.Scope, s, m.cfg.Name), gone: make(map[string]bool), store: s, current: current, draft: m.cfg.Picture.Draft(), report: report,
-		now: time.Now(), foreign: foreign(current, state), served: make(map[string]bool), expires: m.clockTrusted(), bodies: make(chan []byte, 4*batchSize)}
+		now: time.Now(), foreign: foreign(current, state), served: guid.NewTable[int32](m.cfg.Picture.Lists(), 0), expires: m.clockTrusted(), bodies: make(chan []byte, 4*batchSize)}
 	r.mark = m.fingerprint(r.now)
-	defer r.draft.Discard()
+	defer r.close()
 	if err := r.fill(ctx, state); err != nil {
 		return nil, err
 	}
@@ -63,6 +64,12 @@ func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.S
 	report.Changes = &sealed.Diff().Counts
 	report.Failing = m.failing.take(&r.problems)
 	return sealed, nil
+}
+
+func (r *renderer) close() {
+	r.draft.Discard()
+	r.scope.close()
+	r.served.Close()
 }
 
 func (r *renderer) fill(ctx context.Context, state store.Source) error {
@@ -85,7 +92,7 @@ func (r *renderer) fill(ctx context.Context, state store.Source) error {
 		if r.current == nil { // else it is told of those only who change
 			r.draft.Expect(state.Users + state.Groups)
 		}
-		if err := r.scope.everybody(); err != nil {
+		if err := r.scope.everybody(r.m.cfg.Picture.Lists()); err != nil {
 			return err
 		}
 		if err := r.warnOfGroups(); err != nil {
@@ -154,7 +161,7 @@ func (r *renderer) replace(obj *store.Object, rec directory.Record) error {
 		return r.unfit(obj, err)
 	}
 	if err == nil && r.foreign {
-		r.served[obj.ID] = true
+		r.served.Set(obj.ID, 0)
 	}
 	return err
 }
@@ -164,7 +171,7 @@ func (r *renderer) replace(obj *store.Object, rec directory.Record) error {
 func (r *renderer) unfit(obj *store.Object, err error) error {
 	r.report.Problems++
 	r.m.log.Error("object can't be rendered and keeps its last form", "kind", obj.Kind, "id", obj.ID, "err", err)
-	r.served[obj.ID] = true
+	r.served.Set(obj.ID, 0)
 	return nil
 }
 
@@ -185,7 +192,8 @@ func (r *renderer) dropStrangers() {
 	v := directory.NewView(r.current)
 	for t := range directory.Type(directory.NumTypes) {
 		for i := range v.Len(t) {
-			if id := v.At(t, i).ID(); !r.served[id] {
+			id := v.At(t, i).ID()
+			if _, served := r.served.Find(id); !served {
 				r.draft.Remove(id)
 			}
 		}

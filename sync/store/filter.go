@@ -3,6 +3,7 @@ package store
 import (
 	"hash/maphash"
 
+	"scimbridge/scim/bulk"
 	"scimbridge/scim/guid"
 )
 
@@ -11,8 +12,9 @@ import (
 // before it asks the tables, which know next to nothing yet. Its zero value is
 // empty.
 type filter struct {
-	layers [][]uint64 // each twice as large as the one before
-	room   int        // how many keys the last layer takes yet
+	lists  bulk.Place
+	layers []bulk.List[uint64] // each twice as large as the one before
+	room   int                 // how many keys the last layer takes yet
 }
 
 const firstLayer = 1 << 14 // keys
@@ -20,18 +22,19 @@ const firstLayer = 1 << 14 // keys
 func (f *filter) add(hash uint64) {
 	if f.room == 0 {
 		f.room = firstLayer << len(f.layers)
-		f.layers = append(f.layers, make([]uint64, f.room/4))
+		f.layers = append(f.layers, bulk.List[uint64]{Place: f.lists})
+		f.layers[len(f.layers)-1].Resize(f.room / 4)
 	}
 	f.room--
-	last := f.layers[len(f.layers)-1]
+	last := f.layers[len(f.layers)-1].All()
 	for probe := range probes(hash) {
 		last[probe>>6&uint64(len(last)-1)] |= 1 << (probe & 63)
 	}
 }
 
 func (f *filter) mayHave(hash uint64) bool {
-	for _, layer := range f.layers {
-		if inLayer(layer, hash) {
+	for i := range f.layers {
+		if inLayer(f.layers[i].All(), hash) {
 			return true
 		}
 	}
@@ -64,14 +67,26 @@ func probes(hash uint64) func(func(uint64) bool) {
 type seen struct {
 	seed    maphash.Seed
 	edges   filter
-	ids     guid.Table[uint32]
+	ids     *guid.Table[uint32]
 	objects [2]marks // by kind code, the numbers of the ids that are objects
 	stored  [2]marks // those whose rows are in the tables
 	storedM int64    // from this number on memberships are not
 }
 
-func newSeen() *seen {
-	return &seen{seed: maphash.MakeSeed(), ids: guid.NewTable[uint32](0)}
+// newSeen makes a seen that is kept in a place, until it is closed.
+func newSeen(lists bulk.Place) *seen {
+	return &seen{seed: maphash.MakeSeed(), edges: filter{lists: lists}, ids: guid.NewTable[uint32](lists, 0)}
+}
+
+// close gives back the memory. The receiver may be nil.
+func (s *seen) close() {
+	if s == nil {
+		return
+	}
+	s.ids.Close()
+	for i := range s.edges.layers {
+		s.edges.layers[i].Close()
+	}
 }
 
 // hasObject says whether the slot has a row.

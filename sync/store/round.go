@@ -6,9 +6,11 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
+	"scimbridge/scim/bulk"
 	"scimbridge/scim/fair"
 )
 
@@ -131,7 +133,7 @@ func (r *round) load() error {
 	}
 	r.source, r.number, r.first = number, src.Round+1, src.Round == 0
 	if r.first {
-		r.seen = newSeen()
+		r.seen = newSeen(bulk.Place{Dir: filepath.Dir(r.db.opts.Path)})
 		if err := r.db.sweep(r.ctx, r.conn, number); err != nil {
 			return err
 		}
@@ -177,6 +179,7 @@ func (r *round) release() {
 		r.conn.Close()
 	}
 	r.stage = stage{}
+	r.seen.close()
 	r.db.unreserve(r.name)
 }
 
