@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"scimbridge/scim/mapping/expr"
@@ -77,6 +79,27 @@ func (c *compiledRule) check() (what, mend string) {
 		mend = "write an expression of that type"
 	}
 	return what, mend
+}
+
+// unknownParts finds the parts that the expression gives to values which have no
+// such part. A value with one would be left out for everybody.
+func (c *compiledRule) unknownParts(setting string) (faults []Fault) {
+	d := c.attribute()
+	if d.kind != complexKind {
+		return nil
+	}
+	names := namesOf(d.sub)
+	for _, part := range c.program.Parts() {
+		if slices.Contains(names, part.Name) {
+			continue
+		}
+		mend := "there are " + strings.Join(names, ", ")
+		if near := expr.Nearest(part.Name, names); near != "" {
+			mend = "did you mean " + near + "?"
+		}
+		faults = append(faults, Fault{setting, part.Line, part.Column, c.target.path() + " has no part " + part.Name, mend})
+	}
+	return faults
 }
 
 // textual says whether values of a kind are text in JSON.

@@ -186,6 +186,10 @@ func (b *table) set(rule Rule) {
 		b.faults = append(b.faults, Fault{rule.Setting, 1, 1, what, mend})
 		return
 	}
+	if unknown := row.rule.unknownParts(rule.Setting); len(unknown) > 0 {
+		b.faults = append(b.faults, unknown...)
+		return
+	}
 	if other := b.rival(p); other != "" {
 		b.fault(rule.Setting, fmt.Sprintf("the rules for %s and %s shut each other out: one of them gives all values", other, rule.Path),
 			"put the values of both into one list for "+p.name+", or remove one of the two")

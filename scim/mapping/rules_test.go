@@ -326,7 +326,7 @@ func TestActiveIsAlwaysThere(t *testing.T) {
 
 // TestBadElements leaves out what can't be used of a list.
 func TestBadElements(t *testing.T) {
-	m := configured(t, set("roles", `["a", `+extension+`l, {"value": "b", "color": "red"}, {"value": ["c"]}]`, acme+":tags", `["a", {"b": "c"}]`))
+	m := configured(t, set("roles", `["a", `+extension+`l, {"value": "b", "col" + "or": "red"}, {"value": ["c"]}]`, acme+":tags", `["a", {"b": "c"}]`))
 	body, _, problems := mapUser(t, m, mapping.Input{Object: []byte(person)})
 	if got := mustJSON(t, body["roles"]); got != `[{"value":"a"}]` {
 		t.Errorf("roles are %s", got)
@@ -531,6 +531,31 @@ func TestTypesOfExpressions(t *testing.T) {
 		_, err := mapping.New(mapping.Config{BaseURL: baseURL, Users: set(tt.path, tt.expression), Schemas: []mapping.Schema{acmeSchema()}})
 		if want := tt.path + ":1:1: " + tt.want; err == nil || err.Error() != want {
 			t.Errorf("got\n%v, want\n%s", err, want)
+		}
+	}
+}
+
+// TestUnknownParts names parts that values of an attribute do not have.
+func TestUnknownParts(t *testing.T) {
+	const known = "there are value, display, type, primary"
+	for _, tt := range []struct{ path, expression, want string }{
+		{"emails", `[{"valeu": user.mail}]`, "1:3: emails has no part valeu; did you mean value?"},
+		{"emails", `[{"Value": user.mail}]`, "1:3: emails has no part Value; did you mean value?"},
+		{"emails", `user.otherMails.map(m, {"value": m, "verified": true})`, "1:37: emails has no part verified; " + known},
+		{"emails", `user.otherMails.filter(m, m != "").map(m, m == "x", {"verified": true})`, "1:54: emails has no part verified; " + known},
+		{"emails", `has(user.mail) ? [{"value": user.mail}] : [{"verified": "x"}]`, "1:45: emails has no part verified; " + known},
+		{"emails", `[{"value": user.mail}] + [{"verified": "x"}]`, "1:28: emails has no part verified; " + known},
+		{"emails", `default([{"value": user.mail}], [{"verified": "x"}])`, "1:35: emails has no part verified; " + known},
+		{"emails", `[{"value": user.mail, "type": "work", "primary": true}] + user.otherMails.map(m, {"value": {"a": m}["a"]})`, ""},
+		{"emails", `[{"verified": user.mail}].exists(e, e.verified != "") ? user.otherMails : []`, ""},
+		{"title", `{"verified": user.mail}["verified"]`, ""},
+	} {
+		_, err := mapping.New(mapping.Config{BaseURL: baseURL, Users: set(tt.path, tt.expression)})
+		switch {
+		case tt.want == "" && err != nil:
+			t.Errorf("%s: %v", tt.expression, err)
+		case tt.want != "" && (err == nil || err.Error() != tt.path+":"+tt.want):
+			t.Errorf("%s: got\n%v, want\n%s", tt.expression, err, tt.want)
 		}
 	}
 }

@@ -48,7 +48,7 @@ import (
 const (
 	// MaxSource is how long an expression may be, in characters.
 	MaxSource = 8 << 10
-	// MaxText is how long a text may become that a function of ours makes, in
+	// MaxText is how long a text may become that a function of ours or + makes, in
 	// bytes.
 	MaxText = 64 << 10
 	// maxPattern is how long a regular expression may be, in bytes.
@@ -126,6 +126,7 @@ type Program struct {
 	typ        Type
 	properties []string
 	terms      []Term
+	parts      []Part
 	today      bool
 }
 
@@ -151,7 +152,7 @@ func (e *Env) Compile(source string) (*Program, error) {
 	if _, issues = e.cel.Compile(source); issues.Err() != nil {
 		return nil, e.explain(issues)
 	}
-	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(boundSums)}
 	if walk.loops {
 		options = append(options, cel.CostLimit(maxCost))
 	}
@@ -161,7 +162,7 @@ func (e *Env) Compile(source string) (*Program, error) {
 	}
 	return &Program{
 		source: source, program: program, typ: typeOf(checked.OutputType()),
-		properties: slices.Sorted(maps.Keys(walk.properties)), terms: e.terms(parsed), today: walk.today,
+		properties: slices.Sorted(maps.Keys(walk.properties)), terms: e.terms(parsed), parts: parts(walk.info, parsed.NativeRep().Expr()), today: walk.today,
 	}, nil
 }
 
@@ -175,6 +176,9 @@ func (p *Program) Type() Type { return p.typ }
 // expression reads, sorted. Not all of them can be asked for in $select of a
 // delta query: [Lookup] tells.
 func (p *Program) Properties() []string { return slices.Clone(p.properties) }
+
+// Parts lists the parts that the expression names in the maps that it gives.
+func (p *Program) Parts() []Part { return slices.Clone(p.parts) }
 
 // UsesToday says whether the value may be another one tomorrow.
 func (p *Program) UsesToday() bool { return p.today }

@@ -196,7 +196,7 @@ func TestBadValues(t *testing.T) {
 		{`user.assignedLicenses`, "user.assignedLicenses has an element that is a string, not an object"},
 		{`user.extension_0123456789abcdef0123456789abcdef_a > 3`, "a value is of another type than the expression takes"},
 		{`date("soon")`, "a text is no date of the form 2026-11-26 or of RFC 3339"},
-		{`split("a", "")`, "split needs a separator"},
+		{`split("a", user.jobTitle)`, "split needs a separator"},
 		{`date("2026-01-01") - date("2025-01-01") == duration("1h") ? "a" : "b"`, ""},
 		{`["a"][3]`, "a list is shorter than the expression takes it for"},
 		{`{"a": "b"}[user.state]`, "a map does not have the key"},
@@ -252,6 +252,8 @@ func TestFaults(t *testing.T) {
 		{`matches(user.mail, user.city)`, "1:24: the pattern of matches has to be a text in quotes; write it out"},
 		{`user.mail.matches("(")`, "1:19: this is no regular expression: missing closing ): `(`; see github.com/google/re2/wiki/Syntax; a backslash is written twice, or put r before the quotes"},
 		{`user.mail.regexReplace("[", "")`, "1:24: this is no regular expression: missing closing ]: `[`; see github.com/google/re2/wiki/Syntax; a backslash is written twice, or put r before the quotes"},
+		{`split(user.mail, "")`, "1:18: split needs a separator; write one such as ';'"},
+		{`user.mail.split("")`, "1:17: split needs a separator; write one such as ';'"},
 		{`lookup("region", user.country)`, "1:8: there is no lookup table region; did you mean regions?"},
 		{`lookup("costs", user.country)`, "1:8: there is no lookup table costs; add it to tables in the file; there are regions"},
 		{`formatDate(today, "DD.MM")`, "1:19: the layout has a D, which stands for nothing; write yyyy, yy, MM, M, dd, d, HH, mm, ss and what is no letter (T and Z are themselves)"},
@@ -338,6 +340,7 @@ func TestSilly(t *testing.T) {
 	}
 	for source, want := range map[string]string{
 		`user.proxyAddresses.all(a, user.proxyAddresses.all(b, user.proxyAddresses.all(c, a == b || b == c || a == c)))`: "the expression takes too long: it has a loop over too many values",
+		"user.mail" + strings.Repeat(" + user.mail", 6):                                                                  "a text becomes longer than 65536 bytes",
 		grown: "a text becomes longer than 65536 bytes",
 		`user.proxyAddresses.map(x, user.proxyAddresses.map(y, x + y))`: "the expression takes too long: it has a loop over too many values",
 		`join(user.proxyAddresses, "")`:                                 "a text becomes longer than 65536 bytes",

@@ -12,6 +12,7 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
+	"github.com/google/cel-go/interpreter"
 	"github.com/google/cel-go/parser"
 )
 
@@ -244,6 +245,31 @@ func bounded(s string) ref.Val {
 	return types.String(s)
 }
 
+// A boundedSum is a + that refuses a text that becomes too long.
+type boundedSum struct{ interpreter.InterpretableCall }
+
+// Eval implements [interpreter.Interpretable].
+func (s boundedSum) Eval(vars interpreter.Activation) ref.Val {
+	return s.Exec(interpreter.AsFrame(vars))
+}
+
+// Exec implements [interpreter.InterpretableV2].
+func (s boundedSum) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	v := s.InterpretableCall.Exec(frame)
+	if text, ok := v.(types.String); ok && len(text) > MaxText {
+		return errTooLong
+	}
+	return v
+}
+
+// boundSums makes each + a bounded one.
+func boundSums(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+	if call, ok := i.(interpreter.InterpretableCall); ok && call.Function() == "_+_" {
+		return boundedSum{call}, nil
+	}
+	return i, nil
+}
+
 var errTooLong = failing("a text becomes longer than %d bytes", MaxText)
 
 // str gives the text of an argument. CEL checks types before it calls, and for
@@ -282,6 +308,14 @@ func checkPattern(e *Env, text string) (fault, mend string) {
 	if _, err := e.pattern(text); err != nil {
 		return "this is no regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "),
 			"see github.com/google/re2/wiki/Syntax; a backslash is written twice, or put r before the quotes"
+	}
+	return "", ""
+}
+
+// checkSeparator checks that there is one.
+func checkSeparator(_ *Env, text string) (fault, mend string) {
+	if text == "" {
+		return "split needs a separator", "write one such as ';'"
 	}
 	return "", ""
 }

@@ -137,6 +137,9 @@ func (w *walk) call(e ast.Expr) {
 	if arg.Kind() == ast.LiteralKind {
 		s, ok = arg.AsLiteral().(types.String)
 	}
+	if !ok && check.free {
+		return
+	}
 	if !ok {
 		w.fault(arg.ID(), 0, fmt.Sprintf("the %s of %s has to be a text in quotes", check.what, c.FunctionName()), "write it out")
 		return
@@ -151,13 +154,57 @@ type literalArgument struct {
 	at    int // with a receiver counted as the first
 	what  string
 	check func(*Env, string) (fault, mend string)
+	free  bool // it need not be a literal
 }
 
 // literalArguments are those, by function.
 var literalArguments = map[string]*literalArgument{
-	"matches":      {1, "pattern", checkPattern},
-	"regexReplace": {1, "pattern", checkPattern},
-	"regexExtract": {1, "pattern", checkPattern},
-	"lookup":       {0, "table", checkTable},
-	"formatDate":   {1, "layout", checkLayout},
+	"matches":      {1, "pattern", checkPattern, false},
+	"regexReplace": {1, "pattern", checkPattern, false},
+	"regexExtract": {1, "pattern", checkPattern, false},
+	"split":        {1, "separator", checkSeparator, true},
+	"lookup":       {0, "table", checkTable, false},
+	"formatDate":   {1, "layout", checkLayout, false},
+}
+
+// A Part is a part of a value as an expression names it, in a map such as
+// {'value': x}, with its place in the source.
+type Part struct {
+	Name         string
+	Line, Column int
+}
+
+// parts gives those of the maps that an expression gives, as its value or in a list.
+func parts(info *ast.SourceInfo, e ast.Expr) (all []Part) {
+	follow := func(exprs ...ast.Expr) {
+		for _, e := range exprs {
+			all = append(all, parts(info, e)...)
+		}
+	}
+	switch e.Kind() {
+	case ast.ListKind:
+		follow(e.AsList().Elements()...)
+	case ast.ComprehensionKind:
+		follow(e.AsComprehension().LoopStep())
+	case ast.CallKind:
+		c := e.AsCall()
+		switch c.FunctionName() {
+		case "_?_:_":
+			follow(c.Args()[1:]...)
+		case "_+_", "default":
+			follow(c.Args()...)
+		}
+	case ast.MapKind:
+		for _, entry := range e.AsMap().Entries() {
+			k := entry.AsMapEntry().Key()
+			if k.Kind() != ast.LiteralKind {
+				continue
+			}
+			if name, ok := k.AsLiteral().(types.String); ok {
+				at := info.GetStartLocation(k.ID())
+				all = append(all, Part{string(name), at.Line(), at.Column() + 1})
+			}
+		}
+	}
+	return all
 }
