@@ -3,6 +3,7 @@ package tests
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -179,6 +180,16 @@ func TestScopeReadByFilter(t *testing.T) {
 	b.start()
 	b.ready()
 	b.servesActive("members", members...)
+	told := "read by filter: userType ne 'Guest'; about 4,000 of the tenant's 4,040 users are not read"
+	b.eventually("status tells", func() error {
+		_, status, _ := b.runDaemon("status")
+		_, inJSON, _ := b.runDaemon("status", "--json")
+		_, page := b.get(b.admin+"/", nil)
+		if !strings.Contains(status, "contoso: "+told) || !strings.Contains(inJSON, `"unread": 4000`) || !strings.Contains(html.UnescapeString(page), strings.TrimPrefix(told, "read by filter: ")) {
+			return fmt.Errorf("it says:\n%s", status)
+		}
+		return nil
+	})
 	if n := asked(); n > 8 {
 		t.Errorf("the first round takes %d requests for users", n)
 	}

@@ -110,6 +110,9 @@ func (p *program) printStatus(st *admin.Status) error {
 		for _, shared := range s.Shared {
 			fmt.Fprintf(p.stdout, "\n%s: %s: %s\n  remove one of the two, or give each client a list of sources with one of them\n", s.Name, p.loud("IDS OF TWO SOURCES"), shared)
 		}
+		if s.Filtered != nil {
+			fmt.Fprintf(p.stdout, "\n%s: read by filter: %s\n", s.Name, s.Filtered)
+		}
 		if out := s.LeftOut(); out != "" {
 			fmt.Fprintf(p.stdout, "\n%s: left out by the scope: %s\n  why somebody is, or is not: scim-bridge explain NAME\n", s.Name, out)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"scimbridge/scim/mapping/expr"
 	"scimbridge/sync/graph"
@@ -58,6 +59,52 @@ func (s *Scope) filter() *filter {
 		return nil
 	}
 	return f
+}
+
+// String gives the filter for people, as OData.
+func (f *filter) String() string {
+	var terms []string
+	switch {
+	case f.guestsOnly:
+		terms = append(terms, "userType eq 'Guest'")
+	case !f.guests:
+		terms = append(terms, "userType ne 'Guest'")
+	}
+	for _, t := range f.terms {
+		terms = append(terms, odata(t))
+	}
+	return strings.Join(terms, " and ")
+}
+
+// Unread says by which filter users are read, and how many of the tenant's are not.
+type Unread struct {
+	Filter string // empty: everybody is read
+	// Users are not read, of Total, at the time At; zero: that is not known yet.
+	Users, Total int
+	At           time.Time
+}
+
+// countUnread counts those whom the filter leaves out, once after the start and
+// after each full read. m.pulling is held.
+func (m *Mirror) countUnread(ctx context.Context, report *Report) {
+	counter, ok := m.cfg.Graph.(interface {
+		Count(ctx context.Context, kind graph.Kind) (int, error)
+	})
+	if m.filter == nil || !ok || !report.FullUsers && !m.Status().Unread.At.IsZero() {
+		return
+	}
+	total, err := counter.Count(ctx, graph.Users)
+	if err == nil {
+		var read int
+		if read, _, err = m.cfg.Store.Counts(ctx, m.cfg.Name); err == nil {
+			m.status.set(func(s *Status) {
+				s.Unread.Users, s.Unread.Total, s.Unread.At = max(total-read, 0), total, time.Now()
+			})
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		m.log.Warn("who is left out by the filter was not counted", "err", err)
+	}
 }
 
 // sum stands for the filter in the question of a cursor.

@@ -132,7 +132,11 @@ func New(cfg Config) *Mirror {
 	}
 	m.log = m.log.With("source", cfg.Name)
 	m.asideNames = sync.OnceValue(func() []string { return Aside(m.cfg.Mapper, &m.cfg.Scope) })
-	m.status.set(func(s *Status) { s.Name, s.State = cfg.Name, Starting })
+	m.status.set(func(s *Status) {
+		if s.Name, s.State = cfg.Name, Starting; m.filter != nil {
+			s.Unread.Filter = m.filter.String()
+		}
+	})
 	return m
 }
 
@@ -193,6 +197,7 @@ func (m *Mirror) Refresh(ctx context.Context, opts Options) (Report, error) {
 	m.conclude(ctx, &report)
 	if err == nil {
 		m.census(ctx)
+		m.countUnread(ctx, &report)
 	}
 	return report, err
 }

@@ -137,6 +137,8 @@ type Status struct {
 
 	// LeftOut counts whom the scope leaves out.
 	LeftOut Census
+	// Unread counts whom the tenant has and Graph was not asked for.
+	Unread Unread
 
 	Frozen time.Time   // since when; zero: not frozen
 	Held   *store.Held // what waits for approval

@@ -274,6 +274,8 @@ type SourceStatus struct {
 	LeftOutUsers  map[string]int `json:"leftOutUsers,omitempty"`
 	LeftOutGroups map[string]int `json:"leftOutGroups,omitempty"`
 	LeftOutAt     time.Time      `json:"leftOutAt,omitzero"`
+	// Filtered says by which filter users are read; nil: everybody is.
+	Filtered *Filtered `json:"filtered,omitempty"`
 	// LostGroups are the groups of users.member_of that the tenant does not have.
 	LostGroups []string `json:"lostGroups,omitempty"`
 
@@ -299,6 +301,24 @@ func (s *SourceStatus) LeftOut() string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Filtered says by which filter users are read, and whom that leaves out.
+type Filtered struct {
+	Filter string `json:"filter"`
+	// Unread of the tenant's Total users are not read, as of At; zero: that is not
+	// known yet.
+	Unread int       `json:"unread"`
+	Total  int       `json:"total"`
+	At     time.Time `json:"at,omitzero"`
+}
+
+// String gives both in one line.
+func (f *Filtered) String() string {
+	if f.At.IsZero() {
+		return f.Filter + "; how many users that leaves unread is not known yet"
+	}
+	return fmt.Sprintf("%s; about %s of the tenant's %s are not read", f.Filter, words.Thousands(f.Unread), words.Count(f.Total, "user"))
 }
 
 // SharedIDs counts the users and groups of a source that another one has under the

@@ -170,6 +170,9 @@ func (s *source) status(settling, looked bool) admin.SourceStatus {
 	}
 	st.LeftOutUsers, st.LeftOutGroups, st.LeftOutAt = m.LeftOut.Users, m.LeftOut.Groups, m.LeftOut.At
 	st.LostGroups = m.LeftOut.Lost
+	if u := m.Unread; u.Filter != "" {
+		st.Filtered = &admin.Filtered{Filter: u.Filter, Unread: u.Users, Total: u.Total, At: u.At}
+	}
 	if m.Last.Aside != nil {
 		st.Aside = m.Last.Aside.Error()
 	}
