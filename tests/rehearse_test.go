@@ -28,7 +28,8 @@ func TestRehearsal(t *testing.T) {
 	}
 	tenant := startTenant(t, company)
 	b := newBridge(t)
-	b.configure(tenant.source("contoso", "interval: 1h"))
+	const public = "  public_url: https://scim.example.com/scim/v2\n"
+	b.write("config.yaml", config(public, tenant.source("contoso", "interval: 1h")))
 	b.start()
 	b.ready()
 
@@ -111,9 +112,23 @@ func TestRehearsal(t *testing.T) {
 			t.Fatalf("ended with %d", status)
 		}
 		r := rehearsal(t, b.runDaemon, 1, "--as", "okta", "--limit", "0")
-		if !r.Stored || r.Users != 233 || !r.finding("no-family-name").names(nameless) {
+		if !r.Stored || r.Users != 233 || len(r.Stale) > 0 || !r.finding("no-family-name").names(nameless) {
 			t.Errorf("%+v", r)
 		}
+		before, err := os.ReadFile(b.configFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, edit := range []string{"mapping: {nickName: user.displayName}", "users: {guests: exclude}"} {
+			b.write("config.yaml", config(public, tenant.source("contoso", "interval: 1h", edit)))
+			if r := rehearsal(t, b.runDaemon, 1, "--as", "okta"); !slices.Equal(r.Stale, []string{"contoso"}) {
+				t.Errorf("after the edit of %s: %+v", edit, r)
+			}
+			if _, text, _ := b.runDaemon("rehearse", "--as", "okta"); !strings.Contains(text, "Source contoso is served by another mapping or scope than the file has now") {
+				t.Errorf("after the edit of %s:\n%s", edit, text)
+			}
+		}
+		b.write("config.yaml", string(before))
 		if _, err := os.Stat(filepath.Join(b.dir, "state", "scim-bridge.db-wal")); err == nil {
 			t.Error("the store was left open")
 		}
@@ -147,6 +162,7 @@ func TestRehearsalOfTheFaultless(t *testing.T) {
 type rehearsed struct {
 	Platform, Client, Endpoint string
 	Stored                     bool
+	Stale                      []string
 	Users, Groups              int
 	Requests                   []struct {
 		Request, Detail string

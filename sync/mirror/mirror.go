@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -339,10 +340,21 @@ func (m *Mirror) logRound(r *Report, served *directory.Snapshot) {
 
 // fingerprint stands for everything that decides how a stored object is served.
 func (m *Mirror) fingerprint(now time.Time) string {
-	s := m.cfg.Scope
+	return fingerprintOf(m.cfg.Mapper.FingerprintAt(now), &m.cfg.Scope)
+}
+
+func fingerprintOf(mapping string, s *Scope) string {
 	nested := ""
 	if s.Flatten {
 		nested = flatMark
 	}
-	return fmt.Sprintf("%s groups=%t guests=%t disabled=%t keep=%t%s%s", m.cfg.Mapper.FingerprintAt(now), s.Groups, s.Guests, s.Disabled, s.KeepRemoved > 0, nested, s.String())
+	return fmt.Sprintf("%s groups=%t guests=%t disabled=%t keep=%t%s%s", mapping, s.Groups, s.Guests, s.Disabled, s.KeepRemoved > 0, nested, s.String())
+}
+
+// RenderedBy says whether a snapshot was rendered by a mapping and a scope, if
+// perhaps on another day.
+func RenderedBy(s *directory.Snapshot, mapper *mapping.Mapper, scope *Scope) bool {
+	mapped, rest, _ := strings.Cut(s.Tag().Mapping, " ")
+	mapped, _, _ = strings.Cut(mapped, "@")
+	return mapped+" "+rest == fingerprintOf(mapper.Fingerprint(), scope)
 }

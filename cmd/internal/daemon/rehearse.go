@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"scimbridge/scim"
 	"scimbridge/scim/directory"
 	"scimbridge/scim/mapping"
+	"scimbridge/sync/mirror"
 	"scimbridge/sync/store"
 )
 
@@ -32,7 +35,22 @@ func (d *Daemon) RehearseImport(ctx context.Context, platform, client string, li
 	}
 	defer d.rehearsing.Unlock()
 	gen := d.gen.Load()
-	return rehearsal(ctx, gen.scim, origins{d.store, gen.inventors, gen.scim.View}, platform, client, limit)
+	var stale []string
+	for _, name := range slices.Sorted(maps.Keys(gen.sources)) {
+		s := gen.sources[name]
+		if scope := s.served(); s.mapper != nil && otherwise(s.picture, s.mapper, &scope) {
+			stale = append(stale, name)
+		}
+	}
+	return rehearsal(ctx, gen.scim, origins{d.store, gen.inventors, gen.scim.View}, platform, client, stale, limit)
+}
+
+// otherwise says whether what is served of a source was rendered by another mapping
+// or scope than it has: the daemon has not run since an edit, or what came of it is
+// held.
+func otherwise(p *directory.Picture, m *mapping.Mapper, scope *mirror.Scope) bool {
+	cur := p.Current()
+	return cur != nil && !mirror.RenderedBy(cur, m, scope)
 }
 
 // origins tells where users and groups are from, and which of their values a
@@ -94,8 +112,9 @@ func (i origins) of(ctx context.Context, id string) ([]string, error) {
 	return made, nil
 }
 
-// rehearsal does a rehearsal against the endpoint that cfg describes.
-func rehearsal(ctx context.Context, cfg scim.Config, made origins, platform, name string, limit int) (*rehearse.Report, error) {
+// rehearsal does a rehearsal against the endpoint that cfg describes. stale are the
+// sources that are served otherwise than the file has it.
+func rehearsal(ctx context.Context, cfg scim.Config, made origins, platform, name string, stale []string, limit int) (*rehearse.Report, error) {
 	p, err := rehearse.Find(platform)
 	if err != nil {
 		return nil, err
@@ -122,6 +141,9 @@ func rehearsal(ctx context.Context, cfg scim.Config, made origins, platform, nam
 	report, err := rehearse.Run(ctx, opts)
 	if report != nil {
 		report.Client = name
+		report.Stale = slices.DeleteFunc(stale, func(source string) bool {
+			return client.Sources != nil && !slices.Contains(client.Sources, source)
+		})
 	}
 	return report, err
 }
@@ -170,7 +192,8 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 			p.Close() // only forbids it to write
 		}
 	}()
-	for _, s := range cfg.Sources {
+	var stale []string
+	for i, s := range cfg.Sources {
 		state, err := db.Source(ctx, s.Name)
 		if err != nil {
 			return nil, err
@@ -184,6 +207,13 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 		pictures = append(pictures, p)
 		if s.Enabled && p.Current() == nil {
 			return nil, fmt.Errorf("nothing is stored of source %s yet: start the daemon, and let it import once", s.Name)
+		}
+		scope, err := scopeOf(s, cfg.Tables)
+		if err != nil {
+			return nil, err
+		}
+		if otherwise(p, mappers[i], &scope) {
+			stale = append(stale, s.Name)
 		}
 	}
 	library.SetPictures(pictures)
@@ -203,7 +233,7 @@ func RehearseStored(ctx context.Context, cfg *config.Config, program, platform, 
 		BaseURL: cfg.SCIM.PublicURL, View: view, ViewByID: library.ByID,
 		Schemas: mapping.Schemas(mappers...), Extends: mapping.Extends(mappers...), Clients: clients, PublicDiscovery: cfg.SCIM.PublicDiscovery, IndexOnly: !cfg.SCIM.CursorPaging,
 		DefaultPageSize: cfg.SCIM.PageSize.Default, MaxPageSize: cfg.SCIM.PageSize.Max,
-	}, origins{db, inventors(cfg, mappers), view}, platform, client, limit)
+	}, origins{db, inventors(cfg, mappers), view}, platform, client, stale, limit)
 	if report != nil {
 		report.Stored = true
 	}

@@ -403,15 +403,19 @@ func (d *Daemon) graphClient(cfg *config.Config, index int, tenant string, mappe
 	return client, nil
 }
 
-func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon) mirror.Config {
+// served is the scope as far as it may be read. A rule that goes by groups needs
+// them all the same: then the rounds fail, and everybody stays, until they may be.
+func (s *source) served() mirror.Scope {
 	scope := s.scope
-	// A rule that goes by groups needs them all the same: then the rounds fail,
-	// and everybody stays, until they may be read.
 	scope.Groups = scope.Groups && len(s.lacking) == 0
+	return scope
+}
+
+func mirrorConfig(sc config.Source, s *source, mapper *mapping.Mapper, d *Daemon) mirror.Config {
 	return mirror.Config{
 		Name: sc.Name, Tenant: s.tenant, Identify: func(ctx context.Context) (string, error) { return d.identify(ctx, s) }, Graph: s.client, Store: d.store, Picture: s.picture, Mapper: mapper,
 		Interval: sc.Interval, FullEvery: sc.FullEvery,
-		Scope:      scope,
+		Scope:      s.served(),
 		Names:      d.nameRule(sc.Name),
 		Guard:      mirror.Guard{MaxRemoved: limit(sc.Safeguard.MaxRemoved), Floor: sc.Safeguard.Floor},
 		Assertions: assertions(sc.Assert), Log: d.log, Tracer: d.traces.Tracer("scimbridge/sync/mirror"),

@@ -73,13 +73,16 @@ type Endpoint struct {
 
 // A Report is what a rehearsal found.
 type Report struct {
-	Platform string        `json:"platform"`
-	Title    string        `json:"title"`
-	Endpoint string        `json:"endpoint"`
-	Client   string        `json:"client,omitempty"` // as whom it was read; empty: as nobody in particular
-	Stored   bool          `json:"stored,omitempty"` // from the stored picture, since no daemon ran
-	Started  time.Time     `json:"started"`
-	Elapsed  time.Duration `json:"elapsedNanoseconds"`
+	Platform string `json:"platform"`
+	Title    string `json:"title"`
+	Endpoint string `json:"endpoint"`
+	Client   string `json:"client,omitempty"` // as whom it was read; empty: as nobody in particular
+	Stored   bool   `json:"stored,omitempty"` // from the stored picture, since no daemon ran
+	// Stale are the sources that are served by another mapping or scope than the file
+	// has: what was rehearsed is not what the file will give.
+	Stale   []string      `json:"stale,omitempty"`
+	Started time.Time     `json:"started"`
+	Elapsed time.Duration `json:"elapsedNanoseconds"`
 
 	Users       int `json:"users"`
 	ActiveUsers int `json:"activeUsers"`

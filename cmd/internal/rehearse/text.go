@@ -32,6 +32,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	table.Flush()
 	fmt.Fprintf(&b, "\n%s read, %s of them active, and %s, in %s.\n",
 		words.Count(r.Users, "user"), words.Thousands(r.ActiveUsers), words.Count(r.Groups, "group"), r.Elapsed.Round(time.Millisecond))
+	for _, source := range r.Stale {
+		fmt.Fprintf(&b, "\n! Source %s is served by another mapping or scope than the file has now: this is what it is, not what it will be.\n  %s, then rehearse again.\n", source, r.renewal())
+	}
 	for i := range r.Findings {
 		r.Findings[i].write(&b)
 	}
@@ -49,6 +52,14 @@ func (r *Report) as() string {
 		text += " (the stored picture: no daemon runs)"
 	}
 	return text
+}
+
+// renewal says how a source comes to be served as the file has it.
+func (r *Report) renewal() string {
+	if r.Stored {
+		return "Start the daemon, which takes the file into service"
+	}
+	return "See scim-bridge status: what came of the change is held, or on its way"
 }
 
 func (r *Report) verdict() string {
