@@ -155,8 +155,8 @@ func headerCRC(h *headerRecord) uint32 {
 // find gives the rows whose key has the hash.
 func (s *segment) find(t Type, key int, hash uint64) []uint32 {
 	hashes := s.hashes[t][key]
-	i, ok := slices.BinarySearch(hashes, hash)
-	if !ok {
+	i := firstOf(hashes, hash)
+	if i == len(hashes) || hashes[i] != hash {
 		return nil
 	}
 	j := i + 1

@@ -186,11 +186,18 @@ func (v *View) ModifiedSince(t Type, since time.Time) []int {
 	return v.gather(t, func(s *Snapshot) []int { return s.modifiedSince(t, milli) })
 }
 
+// gather puts together what find gives of each snapshot, which it may change.
 func (v *View) gather(t Type, find func(*Snapshot) []int) []int {
 	var all []int
 	for _, p := range v.parts {
-		for _, i := range find(p.snap) {
-			all = append(all, p.start[t]+i)
+		found := find(p.snap)
+		for i := range found {
+			found[i] += p.start[t]
+		}
+		if all == nil {
+			all = found
+		} else {
+			all = append(all, found...)
 		}
 	}
 	return all
