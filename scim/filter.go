@@ -19,10 +19,11 @@ import (
 // types has counts as without value (RFC 7644 §3.4.2.1), one that none has is an
 // error.
 type filter struct {
-	text  string
-	types [directory.NumTypes]*typeFilter // nil for types not queried
+	parsed expression
+	types  [directory.NumTypes]*typeFilter // nil for types not queried
 
 	room [directory.NumTypes]typeFilter // what types points to
+	leaf leaf                           // of the first comparison
 }
 
 // A typeFilter is a filter for resources of one type.
@@ -39,26 +40,28 @@ func (a *attributes) compileFilter(types []directory.Type, text string) (*filter
 	if fault != nil {
 		return nil, fault.scimError(text)
 	}
-	f := &filter{text: string(e.appendKey(make([]byte, 0, len(text)+len("()"))))}
+	f := &filter{parsed: e}
+	room := &f.leaf
 	for _, t := range types {
-		c := compiler{all: a, types: types, of: a.types[t]}
+		c := compiler{all: a, types: types, of: a.types[t], room: room}
 		root := c.compile(e)
 		if c.fault != nil {
 			return nil, c.fault.scimError(text)
 		}
 		f.room[t] = typeFilter{root: root, slots: c.slots, seeks: c.needles <= maxNeedles}
 		f.types[t] = &f.room[t]
+		room = c.room
 	}
 	return f, nil
 }
 
 // key is the filter's canonical text: the same for filters that differ in case
 // of names and operators, blanks and needless parentheses only.
-func (f *filter) key() string {
+func (f *filter) key() []byte {
 	if f == nil {
-		return ""
+		return nil
 	}
-	return f.text
+	return f.parsed.appendKey(make([]byte, 0, 128))
 }
 
 // A compiler turns an expression into a predicate for one type.
@@ -69,7 +72,24 @@ type compiler struct {
 	slots []string
 	fault *filterFault
 
-	needles int // tests that have one
+	needles int   // tests that have one
+	room    *leaf // for the next comparison; nil: none
+}
+
+// A leaf is what a comparison is compiled to. Most filters are one comparison: all
+// of it is made at once.
+type leaf struct {
+	test   test
+	value  valueTest
+	lookup lookupPlan
+}
+
+// newLeaf gives room for a comparison.
+func (c *compiler) newLeaf() (l *leaf) {
+	if l, c.room = c.room, nil; l == nil {
+		l = new(leaf)
+	}
+	return l
 }
 
 // fail records a fault and gives a predicate to go on with.
@@ -130,24 +150,26 @@ func (c *compiler) comparison(e *comparison) predicate {
 }
 
 // compare compiles a comparison with attr; leaf makes the predicate that
-// applies a test to the values of an attribute.
-func (c *compiler) compare(attr *attribute, e *comparison, leaf func(*attribute, *test) predicate) predicate {
+// applies a leaf's test to the values of an attribute.
+func (c *compiler) compare(attr *attribute, e *comparison, leaf func(*attribute, *leaf) predicate) predicate {
+	l := c.newLeaf()
 	null := e.op != opPresent && e.value.value == nil
 	switch {
 	case e.op == opPresent, null && e.op == opNotEqual:
-		return leaf(attr, &test{op: opPresent})
+		l.test.op = opPresent
+		return leaf(attr, l)
 	case null && e.op == opEqual:
-		return noneOf(leaf(attr, &test{op: opPresent}))
+		l.test.op = opPresent
+		return noneOf(leaf(attr, l))
 	}
 	value := leafOf(attr)
 	if value == nil {
 		return c.fail(e.path.pos, "%s is complex and has no value of its own; name one of its sub-attributes", quote(e.path.text))
 	}
-	t, fault := newTest(value, e)
-	if fault != nil {
+	if fault := l.test.take(value, e); fault != nil {
 		return c.fail(fault.pos, "%s", fault.what)
 	}
-	return leaf(value, t)
+	return leaf(value, l)
 }
 
 // leafOf gives the attribute whose values a comparison with attr reads: attr
@@ -163,21 +185,22 @@ func leafOf(attr *attribute) *attribute {
 	return attr.sub(nameValue)
 }
 
-// leaf makes the predicate that applies a test to the values of an attribute
+// leaf makes the predicate that applies a leaf's test to the values of an attribute
 // of the resource.
-func (c *compiler) leaf(attr *attribute, t *test) predicate {
+func (c *compiler) leaf(attr *attribute, l *leaf) predicate {
 	steps := attr.steps
 	switch attr.place {
 	case inLinks:
-		l := &linksTest{steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
-		if l.lookup != nil {
-			l.id = l.lookup.key
+		p := &linksTest{steps: steps[1:], test: &l.test, lookup: l.indexed(c.of.typ, attr)}
+		if p.lookup != nil {
+			p.id = p.lookup.key
 		}
-		return l
+		return p
 	case inMeta:
-		return c.metaLeaf(attr, steps, t)
+		return c.metaLeaf(attr, steps, &l.test)
 	}
-	v := &valueTest{from: c.slot(steps), steps: steps[1:], test: t, lookup: indexed(c.of.typ, attr, t)}
+	v := &l.value
+	*v = valueTest{from: c.slot(steps), steps: steps[1:], test: &l.test, lookup: l.indexed(c.of.typ, attr)}
 	if attr.lowPath == nameActive && attr.kind == kindBoolean {
 		return &activeTest{*v}
 	}
@@ -274,23 +297,24 @@ func (c *compiler) comparisonIn(attr *attribute, e *comparison) predicate {
 			return c.fail(e.path.pos, "%s has no sub-attribute %s", quote(attr.path()), quote(e.path.text))
 		}
 	}
-	return c.compare(sub, e, func(leaf *attribute, t *test) predicate {
-		v := &valueTest{from: fromElement, steps: stepsTo(leaf, attr), test: t, lookup: indexed(c.of.typ, leaf, t)}
-		c.seek(v, leaf)
+	return c.compare(sub, e, func(value *attribute, l *leaf) predicate {
+		v := &l.value
+		*v = valueTest{from: fromElement, steps: stepsTo(value, attr), test: &l.test, lookup: l.indexed(c.of.typ, value)}
+		c.seek(v, value)
 		return v
 	})
 }
 
-// newTest makes the test of a comparison with a value that is not null.
-func newTest(attr *attribute, e *comparison) (*test, *filterFault) {
-	t := &test{op: e.op, kind: attr.kind}
+// take makes t the test of a comparison with a value that is not null.
+func (t *test) take(attr *attribute, e *comparison) *filterFault {
+	t.op, t.kind = e.op, attr.kind
 	if !applies(e.op, attr.kind) {
-		return nil, &filterFault{e.opPos, fmt.Sprintf("%q does not apply to %s, which is of type %v", e.op, quote(e.path.text), attr.kind)}
+		return &filterFault{e.opPos, fmt.Sprintf("%q does not apply to %s, which is of type %v", e.op, quote(e.path.text), attr.kind)}
 	}
 	if !t.setValue(attr, e.value.value) {
-		return nil, &filterFault{e.value.pos, fmt.Sprintf("%s is of type %v; %s is not", quote(e.path.text), attr.kind, quote(e.value.text))}
+		return &filterFault{e.value.pos, fmt.Sprintf("%s is of type %v; %s is not", quote(e.path.text), attr.kind, quote(e.value.text))}
 	}
-	return t, nil
+	return nil
 }
 
 // applies says whether an operator makes sense for a data type (RFC 7644 table

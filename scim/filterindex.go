@@ -34,31 +34,35 @@ const (
 // whether another index gives fewer.
 const fewEnough = 128
 
-// indexed gives the plan for a test of an attribute's values, or nil.
-func indexed(t directory.Type, attr *attribute, of *test) *lookupPlan {
+// indexed gives the plan for the leaf's test of an attribute's values, or nil.
+func (l *leaf) indexed(t directory.Type, attr *attribute) *lookupPlan {
+	of := &l.test
 	if of.op != opEqual || attr.kind != kindString && attr.kind != kindReference || of.literal == "" || attr.top().extension {
 		return nil
 	}
+	l.lookup = lookupPlan{how: byIndex, key: of.literal}
 	switch path := attr.lowPath; {
 	case path == "id":
-		return &lookupPlan{how: byID, key: of.literal}
+		l.lookup.how = byID
 	case path == "username" && t == directory.User:
-		return &lookupPlan{how: byIndex, index: directory.ByUserName, key: of.literal}
+		l.lookup.index = directory.ByUserName
 	case path == "emails.value" && t == directory.User:
-		return &lookupPlan{how: byIndex, index: directory.ByEmail, key: of.literal}
+		l.lookup.index = directory.ByEmail
 	case path == "displayname":
-		return &lookupPlan{how: byIndex, index: directory.ByDisplayName, key: of.literal}
+		l.lookup.index = directory.ByDisplayName
 	// The remaining indexes are exact and serve exact attributes only.
 	case !attr.caseExact:
 		return nil
 	case path == "externalid":
-		return &lookupPlan{how: byIndex, index: directory.ByExternalID, key: of.literal}
+		l.lookup.index = directory.ByExternalID
 	case path == "groups.value" && t == directory.User:
-		return &lookupPlan{how: byIndex, index: directory.ByGroup, key: of.literal}
+		l.lookup.index = directory.ByGroup
 	case path == "members.value" && t == directory.Group:
-		return &lookupPlan{how: byIndex, index: directory.ByMember, key: of.literal}
+		l.lookup.index = directory.ByMember
+	default:
+		return nil
 	}
-	return nil
+	return &l.lookup
 }
 
 // incremental says whether the filter finds only what changed since some time,

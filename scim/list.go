@@ -100,7 +100,7 @@ func (h *Handler) plan(c *client, name string, types []directory.Type, p *params
 	pl = plan{name: name, types: types}
 	key := append(make([]byte, 0, 256), c.scope[:]...)
 	key = append(key, name...)
-	part := func(name, text string) { key = strconv.AppendQuote(append(append(key, '\n'), name...), text) }
+	part := func(name string, text []byte) { key = appendQuoted(append(append(key, '\n'), name...), text) }
 	if p.filter != "" {
 		if pl.filter, err = h.attrs.compileFilter(types, p.filter); err != nil {
 			return pl, err
@@ -113,16 +113,32 @@ func (h *Handler) plan(c *client, name string, types []directory.Type, p *params
 		}
 	}
 	if pl.order != nil {
-		part("sort", pl.order.key())
+		part("sort", []byte(pl.order.key()))
 	}
 	if pl.projection, err = h.project(types, p); err != nil {
 		return pl, err
 	}
 	if pl.projection != nil {
-		part("attributes", pl.projection.key())
+		part("attributes", []byte(pl.projection.key()))
 	}
 	pl.asked, pl.bound = bind(key[len(c.scope):]), bind(key)
 	return pl, nil
+}
+
+// appendQuoted appends what strconv.AppendQuote does, for less where all is ASCII.
+func appendQuoted(dst, text []byte) []byte {
+	before := len(dst)
+	dst = append(dst, '"')
+	for _, c := range text {
+		switch {
+		case c < ' ' || c > '~':
+			return strconv.AppendQuote(dst[:before], string(text))
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, '"')
 }
 
 // project compiles what is to be shown of resources; nil is all there is.

@@ -76,6 +76,7 @@ type session struct {
 	walks    []*walk       // by time of last use, oldest first
 	history  []WalkStatus  // past imports, oldest first
 	ended    []WalkStatus  // those that nobody has been told of
+	expired  time.Time     // when walks were last looked through for expired ones
 	requests uint64
 	failures uint64 // of them answered with 4xx or 5xx
 	last     time.Time
@@ -366,6 +367,10 @@ func (s *session) touch(w *walk) {
 // expire puts the walks to sleep that nobody has asked for long enough, and
 // drops those that nobody will ask for any more.
 func (s *session) expire(now time.Time) {
+	if now.Sub(s.expired) < time.Second {
+		return // what is about to go may as well stay for so long
+	}
+	s.expired = now
 	s.walks = slices.DeleteFunc(s.walks, func(w *walk) bool {
 		idle := now.Sub(w.status.LastRequest)
 		if idle < walkRest || !w.status.Done && idle < walkIdle {
