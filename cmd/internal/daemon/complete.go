@@ -20,6 +20,13 @@ import (
 // has ever seen.
 func (d *Daemon) complete(sources []string) error {
 	all := d.gen.Load().sources
+	lacking := false
+	for _, s := range all {
+		lacking = lacking || s.picture.Current() == nil
+	}
+	if !lacking { // as it mostly is, and each request asks
+		return nil
+	}
 	if sources == nil {
 		sources = slices.Sorted(maps.Keys(all))
 	}
