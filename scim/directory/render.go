@@ -405,7 +405,7 @@ func (s *sealer) scatterRun(base Resource, run chunkRun, ops []memberOp, row *ro
 			n = opsBefore(ops, base.firstOf(chunks[end]))
 		}
 		keep(from)
-		var plan []plannedChunk
+		plan := s.plan[:0]
 		for i, c := range chunks[from:end] {
 			// The operations on members up to the next chunk's first are this one's.
 			k := n
@@ -421,6 +421,7 @@ func (s *sealer) scatterRun(base Resource, run chunkRun, ops []memberOp, row *ro
 			plan = s.cut(plan, applyOps(chunk.refs(seg), ops[:k]))
 			ops, n = ops[k:], n-k
 		}
+		s.plan = plan
 		for len(plan) > 0 {
 			part := plan
 			if len(plan) > 2*size {

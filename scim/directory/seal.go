@@ -101,6 +101,7 @@ type sealer struct {
 	rendering rendering      // the row being made; its memory serves the next
 	scratch   []byte         // for what is rendered and written at once
 	links     []byte         // likewise, for a user's groups
+	plan      []plannedChunk // likewise, for a group's members
 	inactive  int            // users served as inactive, more than in the base
 	affected  bulk.List[ref] // what may have to be written, ascending, users and groups
 	all       bulk.List[ref] // members of the group being written

@@ -51,7 +51,7 @@ func newSegmentWriter(d *disk, lists bulk.Place, path string, id uint32) (*segme
 	if err != nil {
 		return nil, err
 	}
-	w := &segmentWriter{id: id, path: path, disk: d, f: f, w: bufio.NewWriterSize(d.writer("segment", f), 256<<10)}
+	w := &segmentWriter{id: id, path: path, disk: d, f: f, w: bufio.NewWriterSize(d.writer("segment", f), 64<<10)}
 	w.links.Place, w.chunks.Place, w.chunkRefs.Place, w.runs.Place, w.members.Place, w.managers.Place = lists, lists, lists, lists, lists, lists
 	for t := range NumTypes {
 		w.rows[t].Place = lists

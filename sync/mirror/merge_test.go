@@ -2,7 +2,9 @@ package mirror
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"scimbridge/sync/graph"
@@ -22,6 +24,7 @@ func TestAllocations(t *testing.T) {
 		work   func() error
 	}{
 		{"merging a new object", 1, func() error { _, err := merge(nil, "9f982dd2-6eef-4d9b-8587-ca96d5e01d4e", properties); return err }},
+		{"merging onto a stored object", 3, func() error { _, err := merge(object, "9f982dd2-6eef-4d9b-8587-ca96d5e01d4e", properties); return err }},
 		{"a user's traits", 6, func() error { _, err := traitsOf(object); return err }},
 	} {
 		got := testing.AllocsPerRun(100, func() {
@@ -46,5 +49,39 @@ func TestAppendName(t *testing.T) {
 		if got, err := appendName([]byte("x"), s); err != nil || string(got) != "x"+string(want) {
 			t.Errorf("%q: %s, want %s: %v", s, got, want, err)
 		}
+	}
+}
+
+// An object onto which something is merged is what it would be if it were decoded.
+func TestMerge(t *testing.T) {
+	for _, tt := range []struct{ name, stored, incoming, want string }{
+		{"something else", `{"id":"x","a":1,"c":"\u003c"}`, `{"b":[{"a":",}"}]}`, `{"id":"x","a":1,"b":[{"a":",}"}],"c":"\u003c"}`},
+		{"something new", `{"id":"x","a":{"b":1},"b":2}`, `{"a":{"c":2}}`, `{"id":"x","a":{"c":2},"b":2}`},
+		{"what is no longer set", `{"id":"x","a":"\\","b":2}`, `{"b":null}`, `{"id":"x","a":"\\"}`},
+		{"an empty object", `{"id":"x"}`, `{"b":"\""}`, `{"id":"x","b":"\""}`},
+		{"nothing", `{"id":"x","a":-1.5e3,"b":[],"c":"é"}`, `{}`, `{"id":"x","a":-1.5e3,"b":[],"c":"é"}`},
+		{"a name that is not plain", `{"id":"x","a":1,"\u003c":3,"é":2}`, `{"a":2,"é":true}`, `{"id":"x","\u003c":3,"a":2,"é":true}`},
+		{"what came twice", `{"id":"x","a":1}`, `{"a":2,"a":3}`, `{"id":"x","a":3}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var incoming []graph.Property
+			d := json.NewDecoder(strings.NewReader(tt.incoming))
+			for _, err := d.Token(); d.More(); {
+				name, _ := d.Token()
+				var value json.RawMessage
+				if err = errors.Join(err, d.Decode(&value)); err != nil {
+					t.Fatal(err)
+				}
+				incoming = append(incoming, graph.Property{Name: name.(string), Value: value})
+			}
+			stored := []byte(tt.stored)
+			got, err := merge(stored, "x", incoming)
+			if err != nil || string(got) != tt.want || string(stored) != tt.stored {
+				t.Errorf("%s, want %s: %v; what was stored is %s", got, tt.want, err, stored)
+			}
+		})
+	}
+	if _, err := merge([]byte(`{"id":"x","a":1`), "x", nil); err == nil {
+		t.Error("what is no JSON is merged")
 	}
 }

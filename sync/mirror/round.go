@@ -366,19 +366,18 @@ func merge(stored []byte, id string, properties []graph.Property) ([]byte, error
 // appendMerged appends it to b.
 func appendMerged(b, stored []byte, id string, properties []graph.Property) ([]byte, error) {
 	if stored != nil {
-		var old map[string]json.RawMessage
-		if err := json.Unmarshal(stored, &old); err != nil {
+		all, err := storedProperties(stored, len(properties))
+		if err != nil {
 			return nil, err
 		}
-		delete(old, "id")
-		for _, p := range properties {
-			old[p.Name] = p.Value
+		all = append(all, properties...)
+		slices.SortStableFunc(all, func(a, b graph.Property) int { return strings.Compare(a.Name, b.Name) })
+		properties = all[:0]
+		for i, p := range all { // of one name the last, which is the new one
+			if i+1 == len(all) || all[i+1].Name != p.Name {
+				properties = append(properties, p)
+			}
 		}
-		properties = make([]graph.Property, 0, len(old))
-		for name, value := range old {
-			properties = append(properties, graph.Property{Name: name, Value: value})
-		}
-		slices.SortFunc(properties, func(a, b graph.Property) int { return strings.Compare(a.Name, b.Name) })
 	}
 	b, err := appendName(append(b, `{"id":`...), id)
 	if err != nil {
@@ -394,6 +393,35 @@ func appendMerged(b, stored []byte, id string, properties []graph.Property) ([]b
 		b = append(append(b, ':'), p.Value...)
 	}
 	return append(b, '}'), nil
+}
+
+// storedProperties takes a stored object apart, without its id, and leaves room for
+// more. The values are in the memory of stored.
+func storedProperties(stored []byte, more int) ([]graph.Property, error) {
+	var all []graph.Property
+	text := string(stored) // in which all names are
+	if eachPlain(stored, func(name, value []byte) bool {
+		if all == nil {
+			all = make([]graph.Property, 0, bytes.Count(stored, []byte(`":`))+more)
+		}
+		if string(name) != "id" {
+			at := cap(stored) - cap(name)
+			all = append(all, graph.Property{Name: text[at : at+len(name)], Value: value})
+		}
+		return true
+	}) {
+		return all, nil
+	}
+	var old map[string]json.RawMessage
+	if err := json.Unmarshal(stored, &old); err != nil {
+		return nil, err
+	}
+	delete(old, "id")
+	all = all[:0]
+	for name, value := range old {
+		all = append(all, graph.Property{Name: name, Value: value})
+	}
+	return all, nil
 }
 
 // appendName appends a string as JSON. Names and ids are mostly letters and

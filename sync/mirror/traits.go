@@ -22,9 +22,13 @@ func traitsOf(properties []byte) (userTraits, error) {
 	return t, nil
 }
 
-// scanTraits reads the traits of a compact JSON object, which is how objects are
-// stored. It gives up, with false, at anything that is not plain.
-func scanTraits(b []byte, t *userTraits) bool {
+// scanTraits reads the traits of a compact JSON object.
+func scanTraits(b []byte, t *userTraits) bool { return eachPlain(b, t.take) }
+
+// eachPlain gives the properties of a compact JSON object, which is how objects are
+// stored, one after the other. It gives up, with false, at anything that is not plain,
+// and where yield does.
+func eachPlain(b []byte, yield func(name, value []byte) bool) bool {
 	if len(b) < 2 || b[0] != '{' {
 		return false
 	}
@@ -34,7 +38,7 @@ func scanTraits(b []byte, t *userTraits) bool {
 			return false
 		}
 		end := valueEnd(b, next+1)
-		if end < 0 || end >= len(b) || !t.take(name, b[next+1:end]) {
+		if end < 0 || end >= len(b) || !yield(name, b[next+1:end]) {
 			return false
 		}
 		if b[end] == '}' {

@@ -43,7 +43,11 @@ func (r *round) Object(kind Kind, id string) (obj Object, ok bool, err error) {
 	if row == nil || err != nil {
 		return Object{}, false, err
 	}
-	return Object{Kind: kind, ID: id, Properties: slices.Clone(row.properties), Round: round, Removed: row.removed}, true, nil
+	properties := row.properties
+	if row == r.stage.objects[slot] {
+		properties = slices.Clone(properties) // those that were read are a copy
+	}
+	return Object{Kind: kind, ID: id, Properties: properties, Round: round, Removed: row.removed}, true, nil
 }
 
 // row gives an object's row as the round has it so far, nil if there is none.
