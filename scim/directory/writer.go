@@ -257,11 +257,59 @@ func (w *segmentWriter) byModified(rows []rowRecord) bulk.List[uint32] {
 	return order
 }
 
+// sortKeys sorts by hash, then by row. Hashes are spread evenly, so that a byte of
+// them after the other says where an entry belongs, until it is among few.
 func sortKeys(keys []keyEntry) []keyEntry {
-	fair.SortFunc(keys, func(a, b keyEntry) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row))
-	})
+	var pace fair.Pace
+	sortFrom(keys, 56, &pace)
 	return keys
+}
+
+// sortFrom sorts entries whose hashes have the same bits above those eight from
+// shift on.
+func sortFrom(keys []keyEntry, shift int, pace *fair.Pace) {
+	if len(keys) <= 32 || shift < 0 {
+		sortFew(keys)
+		return
+	}
+	digit := func(e *keyEntry) byte { return byte(e.hash >> shift) }
+	var ends, next [256]uint32 // of those with each digit; where the next one goes
+	for i := range keys {
+		ends[digit(&keys[i])]++
+	}
+	for d := 1; d < len(ends); d++ {
+		next[d] = ends[d-1]
+		ends[d] += ends[d-1]
+	}
+	for d, end := range ends {
+		for next[d] < end {
+			e := &keys[next[d]]
+			home := &next[digit(e)]
+			*e, keys[*home] = keys[*home], *e
+			*home++
+		}
+	}
+	first := uint32(0)
+	for _, end := range ends {
+		sortFrom(keys[first:end], shift-8, pace)
+		first = end
+	}
+	pace.Keep()
+}
+
+// sortFew sorts few entries, or some of one hash.
+func sortFew(keys []keyEntry) {
+	if len(keys) > 32 {
+		slices.SortFunc(keys, func(a, b keyEntry) int { return cmp.Compare(a.row, b.row) })
+		return
+	}
+	for i, e := range keys {
+		j := i
+		for ; j > 0 && (keys[j-1].hash > e.hash || keys[j-1].hash == e.hash && keys[j-1].row > e.row); j-- {
+			keys[j] = keys[j-1]
+		}
+		keys[j] = e
+	}
 }
 
 // inParts gives a field of each entry, as bytes, some thousand at a time.
