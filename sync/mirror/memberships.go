@@ -72,13 +72,19 @@ func (r *renderer) changedEdges(since uint64) (changed []store.Edge, err error) 
 
 // joinAll joins all memberships that there are.
 func (r *renderer) joinAll() error {
+	group, served := "", false // of the last one: a group's come one after the other
 	for e, err := range r.store.Edges(r.ctx, r.m.cfg.Name, 0) {
 		switch {
 		case err != nil:
 			return err
 		case e.Removed:
 		case !r.m.cfg.Scope.Flatten:
-			r.edge(e)
+			if e.Group != group {
+				group, served = e.Group, r.serves(e.Group)
+			}
+			if served && ours(e) {
+				r.draft.Join(e.Group, e.Member)
+			}
 		default:
 			if err := r.joinAbove(e); err != nil {
 				return err
@@ -105,16 +111,19 @@ func (r *renderer) joinAbove(e store.Edge) error {
 	return err
 }
 
-// edge joins or ends a membership. Devices, contacts and the like are no
-// resources of ours.
+// edge joins or ends a membership.
 func (r *renderer) edge(e store.Edge) {
 	switch {
 	case e.Removed:
 		r.leave(e.Group, e.Member)
-	case e.Type == "user" || e.Type == "group" || e.Type == "":
+	case ours(e):
 		r.join(e.Group, e.Member)
 	}
 }
+
+// ours says whether a member can be a resource of ours: devices, contacts and the
+// like are none.
+func ours(e store.Edge) bool { return e.Type == "user" || e.Type == "group" || e.Type == "" }
 
 // join and leave pass over groups that are not served: a group that comes to be
 // served is joined whole.

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"database/sql"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ func (r *round) flushIDs(schema string) error {
 	if err := r.db.fail("ids"); err != nil {
 		return err
 	}
-	in := r.inserter(schema+".ids (ref, id)", 2)
+	in := r.inserter(schema+".ids (ref, id)", "(?, ?)")
 	for _, staged := range r.stage.ids {
 		if err := in.add(r.ref(staged.n), encodeID(staged.id)); err != nil {
 			return err
@@ -120,14 +121,14 @@ func (r *round) flushObjects(schema string) error {
 	}
 	table := schema + ".objects (slot, round, removed_at, reason, properties)"
 	upsert := "INSERT INTO " + table + " VALUES (?, ?, ?, ?, ?)" + upsertObject
-	in := r.inserter(table, 5)
+	in := r.inserter(table, fmt.Sprintf("(?, %d, NULL, NULL, ?)", r.number))
 	for _, slot := range slices.Sorted(maps.Keys(r.stage.objects)) {
 		o := r.stage.objects[slot]
-		at, reason := encodeRemoval(o.removed)
 		var err error
-		if r.seen.firstTime(slot) {
-			err = in.add(slot, int64(r.number), at, reason, o.properties)
+		if r.seen.firstTime(slot) && o.removed == nil {
+			err = in.add(slot, o.properties)
 		} else {
+			at, reason := encodeRemoval(o.removed)
 			err = r.exec(upsert, slot, int64(r.number), at, reason, o.properties)
 		}
 		if err != nil {
@@ -145,7 +146,7 @@ func (r *round) flushEdges(schema string) error {
 	}
 	table := schema + ".edges (m, grp, member, type, round, ended)"
 	upsert := "INSERT INTO " + table + " VALUES (?, ?, ?, ?, ?, ?)" + upsertEdge
-	in := r.inserter(table, 6)
+	in := r.inserter(table, fmt.Sprintf("(?, ?, ?, ?, %d, 0)", r.number))
 	type row struct {
 		ends
 		*stagedEdge
@@ -158,8 +159,8 @@ func (r *round) flushEdges(schema string) error {
 	first := edgeSpan(r.source).first
 	for _, e := range rows {
 		var err error
-		if r.seen != nil && e.m >= r.seen.storedM {
-			err = in.add(first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), int64(r.number), e.ended)
+		if r.seen != nil && e.m >= r.seen.storedM && !e.ended {
+			err = in.add(first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ))
 		} else {
 			err = r.exec(upsert, first+e.m, r.ref(e.group), r.ref(e.member), encodeType(e.typ), int64(r.number), e.ended)
 		}
@@ -185,10 +186,10 @@ type inserter struct {
 // insertRows is how many rows go into a statement.
 const insertRows = 32
 
-func (r *round) inserter(table string, columns int) *inserter {
-	row := ",(?" + strings.Repeat(",?", columns-1) + ")"
-	into := "INSERT INTO " + table + " VALUES "
-	return &inserter{r, into + row[1:], into + strings.Repeat(row, insertRows)[1:], columns, make([]any, 0, insertRows*columns)}
+// inserter inserts into the given columns rows of the given form.
+func (r *round) inserter(table, row string) *inserter {
+	into, columns := "INSERT INTO "+table+" VALUES ", strings.Count(row, "?")
+	return &inserter{r, into + row, into + strings.Repeat(","+row, insertRows)[1:], columns, make([]any, 0, insertRows*columns)}
 }
 
 func (in *inserter) add(values ...any) error {
