@@ -156,14 +156,15 @@ func (w *world) restart(ctx context.Context, cpus []int, env ...string) error {
 	return w.await(ctx)
 }
 
-// await waits until the program serves and does nothing else.
+// await waits until the program serves and does nothing else. It asks ever less
+// often, for an answer is the program's own work.
 func (w *world) await(ctx context.Context) error {
-	for {
+	for began := time.Now(); ; {
 		idle, err := w.idle(ctx)
 		if idle || err != nil {
 			return err
 		}
-		if err := pause(ctx, 2*time.Millisecond); err != nil {
+		if err := pause(ctx, max(2*time.Millisecond, time.Since(began)/200)); err != nil {
 			return err
 		}
 	}
