@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"runtime"
 	"testing"
 
 	"scimbridge/scim/directory"
@@ -56,6 +57,7 @@ func TestPackedPiecesOfALargeGroup(t *testing.T) {
 	if packed == 0 || !bytes.Equal(got, plain) {
 		t.Errorf("%d blocks, %d bytes, want what is served plain, %d bytes", packed, len(got), len(plain))
 	}
+	runtime.KeepAlive(v) // the pieces lie in its files
 }
 
 func putNamed(t *testing.T, d *directory.Draft, typ directory.Type, id string) {
