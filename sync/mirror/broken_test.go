@@ -11,6 +11,7 @@ import (
 
 	"scimbridge/sync/graph"
 	"scimbridge/sync/mirror"
+	"scimbridge/sync/store"
 )
 
 // A tampering source gives the pages of another, altered.
@@ -137,4 +138,68 @@ func TestAnIDInCapitalsIsNobody(t *testing.T) {
 	w.counts(10, 10, 1)
 	w.refresh(mirror.Options{Full: true}, mirror.Unchanged)
 	w.counts(10, 10, 1)
+}
+
+// A full read replaces what is stored of a user, for what she no longer has is
+// absent; what comes of her a second time in it is merged.
+func TestAFullReadReplacesAndThenMerges(t *testing.T) {
+	tenant, users, _ := company(10)
+	tenant.UpdateUser(users[3], map[string]any{"jobTitle": "Countess", "givenName": "Ada"})
+	source := &tampering{}
+	w := newWorld(t, tenant, nil)
+	w.round()
+	source.Source = w.client
+	w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+	source.alter = func(k graph.Kind, cursor string, page *graph.Page) {
+		for i := range page.Changes {
+			if c := &page.Changes[i]; k == graph.Users && cursor == "" && c.ID == users[3] {
+				c.Properties = slices.DeleteFunc(slices.Clone(c.Properties), func(p graph.Property) bool { return p.Name == "jobTitle" })
+				page.Changes = append(page.Changes, graph.Change{ID: c.ID, Properties: []graph.Property{{Name: "displayName", Value: []byte(`"Ada Lovelace"`)}}})
+				return
+			}
+		}
+	}
+	w.refresh(mirror.Options{Full: true}, mirror.Published)
+	u, _ := w.user(users[3])
+	if u.Title != "" || u.DisplayName != "Ada Lovelace" {
+		t.Errorf("she is served as %+v", u)
+	}
+	stored, _, err := w.store.Object(t.Context(), "contoso", store.User, users[3])
+	if text := string(stored.Properties); err != nil || strings.Contains(text, "jobTitle") || !strings.Contains(text, `"givenName":"Ada"`) {
+		t.Errorf("stored is %s, %v", text, err)
+	}
+}
+
+// The second reading, which confirms a full one, knows ids in capitals as little as
+// the first.
+func TestAnIDInCapitalsConfirmsNobody(t *testing.T) {
+	tenant, users, _ := company(20)
+	source := &tampering{}
+	w := newWorld(t, tenant, nil)
+	w.round()
+	source.Source = w.client
+	w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+	reads, capitals := 0, strings.ToUpper(users[3])
+	source.alter = func(k graph.Kind, cursor string, page *graph.Page) {
+		if k != graph.Users || cursor != "" {
+			return
+		}
+		page.Changes = slices.DeleteFunc(page.Changes, func(c graph.Change) bool { return reads == 0 && c.ID == users[3] })
+		for i := range page.Changes {
+			if c := &page.Changes[i]; c.ID == users[3] {
+				c.ID = capitals
+			}
+		}
+		if page.DeltaLink != "" {
+			reads++
+		}
+	}
+	report := w.refresh(mirror.Options{Full: true}, mirror.Published)
+	if reads != 2 || report.Missed != 0 || report.Users.Removed != 1 {
+		t.Errorf("of %d readings: %d were found by the second, %d went", reads, report.Missed, report.Users.Removed)
+	}
+	if _, known, err := w.store.Object(t.Context(), "contoso", store.User, capitals); known || err != nil {
+		t.Errorf("there is a second person of the id in capitals: %v", err)
+	}
+	w.counts(20, 19, 1)
 }

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"scimbridge/sync/graph"
 	"scimbridge/sync/mirror"
 )
 
@@ -316,4 +318,77 @@ func TestAnApprovalIsForWhatWasShown(t *testing.T) {
 		t.Fatal(report.Outcome, err)
 	}
 	w.counts(30, 22, 1)
+}
+
+// Groups that were off for a while are stored as they were then. Turned on again
+// they are not served before they have been read.
+func TestGroupsThatWereOffAreReadBeforeTheyAreServed(t *testing.T) {
+	tenant, users, group := company(20)
+	w := newWorld(t, tenant, nil)
+	w.round()
+	w.configure(func(cfg *mirror.Config) { cfg.Scope.Groups = false })
+	w.refresh(mirror.Options{}, mirror.Held)
+	if _, err := w.mirror.Approve(t.Context(), 0, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	tenant.RemoveMember(group, users[0])
+	tenant.UpdateUser(users[1], map[string]any{"jobTitle": "Countess"})
+	w.round()
+	w.configure(func(cfg *mirror.Config) { cfg.Scope.Groups = true })
+	if report, err := w.mirror.Publish(t.Context()); err != nil || report.Outcome != mirror.Unchanged {
+		t.Errorf("before they are read: %s, %v", report.Outcome, err)
+	}
+	w.counts(20, 20, 0)
+	w.round()
+	if g, _ := w.user(group); len(g.Members) != 19 {
+		t.Errorf("the group has %d members", len(g.Members))
+	}
+}
+
+// While what a full read did not show is held, further ones look whether it was a
+// bad moment of the tenant: with the next round, then ever more seldom, at last once
+// an hour. What deltas told needs none.
+func TestAHoldOfAFullReadIsDoubted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant, users, _ := company(40)
+		source := &tampering{}
+		w := newWorld(t, tenant, nil)
+		w.round()
+		source.Source = w.client
+		w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+		hidden := users[10:25]
+		source.alter = func(_ graph.Kind, cursor string, page *graph.Page) {
+			page.Changes = slices.DeleteFunc(page.Changes, func(c graph.Change) bool { return cursor == "" && slices.Contains(hidden, c.ID) })
+		}
+		time.Sleep(time.Minute)
+		w.refresh(mirror.Options{Full: true}, mirror.Held)
+		for i, step := range []struct {
+			after time.Duration
+			full  bool
+		}{
+			{5 * time.Minute, true}, {5 * time.Minute, true}, {5 * time.Minute, false}, {5 * time.Minute, true},
+			{10 * time.Hour, true}, {50 * time.Minute, false}, {20 * time.Minute, true},
+		} {
+			time.Sleep(step.after)
+			if report := w.refresh(mirror.Options{}, mirror.Held); report.Full() != step.full {
+				t.Errorf("round %d, %s after the one before, reads in full: %t", i, step.after, report.Full())
+			}
+		}
+		source.alter = nil
+		time.Sleep(time.Hour)
+		w.refresh(mirror.Options{}, mirror.Unchanged)
+		w.counts(40, 40, 1)
+
+		tenant.UpdateUser(users[0], map[string]any{"jobTitle": "Countess"})
+		w.round()
+		for _, id := range hidden {
+			tenant.RemoveUser(id)
+		}
+		for range 3 {
+			time.Sleep(time.Hour)
+			if report := w.refresh(mirror.Options{}, mirror.Held); report.Full() {
+				t.Error("what deltas told is doubted")
+			}
+		}
+	})
 }

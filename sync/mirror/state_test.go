@@ -212,3 +212,24 @@ func TestOnlyReadingIsASuccess(t *testing.T) {
 		t.Errorf("after a round: %s, %d failures, last success at %v", s.State, s.Failures, s.LastSuccess)
 	}
 }
+
+// The rounds of a new database are not those that a picture knows, though they have
+// their numbers.
+func TestALostDatabaseOfAsManyRounds(t *testing.T) {
+	tenant, users, group := company(20)
+	w := newWorld(t, tenant, nil)
+	w.round()
+	w.dropState(nil)
+	tenant.RemoveUser(users[0])
+	late := tenant.SetUser(map[string]any{"userPrincipalName": "late@contoso.example", "displayName": "Late", "accountEnabled": true})
+	tenant.AddMember(group, late)
+	if report := w.round(); report.Round != 1 {
+		t.Fatalf("it is round %d", report.Round)
+	}
+	if u, ok := w.user(users[0]); ok && u.Active {
+		t.Error("who was removed is active")
+	}
+	if u, ok := w.user(late); !ok || len(u.Groups) != 1 {
+		t.Errorf("who came late is served as %+v", u)
+	}
+}
