@@ -31,7 +31,8 @@ func (l *Library) SetPictures(pictures []*Picture) {
 func (l *Library) View() *View {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var snaps []*Snapshot
+	var room [8]*Snapshot // each request asks
+	snaps := room[:0]
 	for _, p := range l.pictures {
 		if s := p.Current(); s != nil {
 			snaps = append(snaps, s)
