@@ -428,10 +428,18 @@ func storedProperties(stored []byte, more int) ([]graph.Property, error) {
 // digits, which stand for themselves.
 func appendName(b []byte, s string) ([]byte, error) {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || strings.IndexByte("\"\\<>&", c) >= 0 {
+		if !plainText[s[i]] {
 			quoted, err := json.Marshal(s)
 			return append(b, quoted...), err
 		}
 	}
 	return append(append(append(b, '"'), s...), '"'), nil
 }
+
+// plainText marks the bytes that encoding/json writes as they are, of ASCII.
+var plainText = func() (t [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		t[c] = !strings.ContainsRune("\"\\<>&", c)
+	}
+	return t
+}()
