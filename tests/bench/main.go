@@ -64,7 +64,7 @@ type options struct {
 }
 
 // parts are the measurements, in the order in which they are made.
-var parts = []string{"first", "serving", "lookups", "latency", "queries", "imports", "rounds", "memory", "restart", "small", "mapping"}
+var parts = []string{"first", "serving", "lookups", "queries", "imports", "rounds", "latency", "memory", "restart", "small", "mapping"}
 
 func parseOptions(args []string) (options, error) {
 	var o options
@@ -144,8 +144,8 @@ func run(ctx context.Context, args []string) (err error) {
 		name    string
 		measure func(context.Context) error
 	}{
-		{"serving", b.serving}, {"lookups", b.lookups}, {"latency", b.latency}, {"queries", b.queries},
-		{"imports", b.imports}, {"rounds", b.deltas}, {"memory", b.memory}, {"restart", b.restarts}, {"small", b.small}, {"mapping", b.mapping},
+		{"serving", b.serving}, {"lookups", b.lookups}, {"queries", b.queries},
+		{"imports", b.imports}, {"rounds", b.deltas}, {"latency", b.latency}, {"memory", b.memory}, {"restart", b.restarts}, {"small", b.small}, {"mapping", b.mapping},
 	} {
 		if !b.wants(part.name) {
 			continue

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -86,7 +87,9 @@ func fetchOnce(client *http.Client, url string) error {
 }
 
 // latency measures how long a look-up takes when nothing else is done, while
-// rounds publish, while the whole list is searched, and while it is imported.
+// rounds publish, while the whole list is searched, and while it is imported. Where
+// there is a second program, its rounds tell what of that is the machine's: the
+// processors are shared with it, with the simulated Graph, and with the client.
 func (b *bench) latency(ctx context.Context) error {
 	w := b.largest()
 	people, err := w.people1000(ctx)
@@ -99,18 +102,26 @@ func (b *bench) latency(ctx context.Context) error {
 	}
 	t := b.report.table("latency", "meanwhile, with "+thousands(w.people)+" people", "p50", "p99", "p99 ÷ idle", "longest")
 	var idle series
-	for _, busy := range []struct {
-		name string
-		work func(context.Context) error // again and again
-	}{
-		{"nothing", nil},
-		{fmt.Sprintf("rounds of %d changes, one after the other", deltaChanges), func(ctx context.Context) error {
+	rounds := func(w *world) func(context.Context) error {
+		return func(ctx context.Context) error {
 			w.change()
 			return w.round(ctx)
-		}},
+		}
+	}
+	type meanwhile struct {
+		name string
+		work func(context.Context) error // again and again
+	}
+	all := []meanwhile{
+		{"nothing", nil},
+		{fmt.Sprintf("rounds of %d changes, one after the other", deltaChanges), rounds(w)},
 		{"filters that look at everybody, one after the other", func(ctx context.Context) error { _, err := w.read(ctx, scanPath, false); return err }},
 		{"a whole import, again and again", func(ctx context.Context) error { _, err := importAll(ctx, w.client, w.scim, false); return err }},
-	} {
+	}
+	if other := b.worlds[0]; other != w {
+		all = slices.Insert(all, 2, meanwhile{"such rounds of another scim-bridge, this one idle", rounds(other)})
+	}
+	for _, busy := range all {
 		var p50, p99, most series
 		for range b.repeat {
 			l, err := b.beside(ctx, busy.work, p)
