@@ -121,7 +121,10 @@ func (l *List[T]) extend(room int) error {
 var zeroBlock [256 << 10]byte
 
 // zeros writes a file from one offset up to another. A hole would be less work; but
-// when the disk is full, writing to the mapping of one ends the program.
+// when the disk is full, writing to the mapping of one ends the program. On a file system
+// that copies on write (btrfs, ZFS) it may all the same, for there what is written again
+// takes room again: then the service manager starts the program anew, which serves what
+// it served.
 func zeros(f *os.File, from, to int64) error {
 	for from < to {
 		n, err := f.WriteAt(zeroBlock[:min(to-from, int64(len(zeroBlock)))], from)

@@ -61,7 +61,8 @@ func sameSnapshots(v *View, snaps []*Snapshot) bool {
 // the ID.
 func (l *Library) ByID(id string) (*View, bool) {
 	l.mu.Lock()
-	pictures, known := l.pictures, l.earlier[id].Value()
+	pictures, earlier := l.pictures, l.earlier
+	known := earlier[id].Value()
 	l.mu.Unlock()
 	var snaps []*Snapshot
 	for name := range strings.SplitSeq(id, "+") {
@@ -88,8 +89,9 @@ func (l *Library) ByID(id string) (*View, bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.earlier, func(_ string, v weak.Pointer[View]) bool { return v.Value() == nil })
-	l.earlier[id] = weak.Make(v)
+	// Where the pictures are others now, nobody looks into this map again.
+	maps.DeleteFunc(earlier, func(_ string, v weak.Pointer[View]) bool { return v.Value() == nil })
+	earlier[id] = weak.Make(v)
 	return v, true
 }
 

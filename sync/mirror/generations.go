@@ -96,7 +96,7 @@ func (m *Mirror) rollback(ctx context.Context, generation uint64, report *Report
 	if err := m.cfg.Picture.Publish(sealed); err != nil {
 		return err
 	}
-	report.Outcome, report.Changes = RolledBack, &sealed.Diff().Counts
+	report.Outcome, report.Changes = RolledBack, countsOf(sealed)
 	m.log.Warn("picture was rolled back and source is frozen", "generation", generation, "as", sealed.Generation(), "by", report.By)
 	return m.published(ctx, state)
 }

@@ -61,9 +61,16 @@ func (m *Mirror) render(ctx context.Context, s store.Store, current *directory.S
 	if err != nil {
 		return nil, err
 	}
-	report.Changes = &sealed.Diff().Counts
+	report.Changes = countsOf(sealed)
 	report.Failing = m.failing.take(&r.problems)
 	return sealed, nil
+}
+
+// countsOf gives a copy: a diff leads to the picture before, which a report must not
+// keep.
+func countsOf(sealed *directory.Snapshot) *[directory.NumTypes]directory.Counts {
+	counts := sealed.Diff().Counts
+	return &counts
 }
 
 func (r *renderer) close() {
