@@ -45,7 +45,7 @@ var (
 	activeUsers  = desc("snapshot_active_users", "Users that are served as active.", "source")
 	generation   = desc("snapshot_generation", "Number of the picture that is served.", "source")
 	published    = desc("snapshot_timestamp_seconds", "When what is served last changed, as Unix time.", "source")
-	lastSuccess  = desc("last_success_timestamp_seconds", "When a round that read the tenant last ended without failing, as Unix time; 0: never since the start.", "source")
+	lastSuccess  = desc("last_success_timestamp_seconds", "When a round that read the tenant last ended without failing, as Unix time; 0: none is known.", "source")
 	rounds       = desc("rounds_total", "Rounds since the start, by outcome.", "source", "outcome")
 	duration     = desc("round_duration_seconds", "How long the last round took.", "source")
 	failing      = desc("consecutive_failures", "Rounds that failed in a row until now.", "source")

@@ -37,7 +37,8 @@ func inSCIM(p []byte) []byte {
 		return nil
 	}
 	for _, r := range plainRefusals {
-		if !bytes.HasPrefix(p, []byte(r.prefix)) {
+		// A piece of a body can begin like some of them, but JSON has no bare line end.
+		if !bytes.HasPrefix(p, []byte(r.prefix)) || !bytes.Contains(p, []byte("\r\n")) {
 			continue
 		}
 		body := errorBody(r.status, r.detail)

@@ -127,3 +127,20 @@ func TestWritesHaveTheirTime(t *testing.T) {
 		}
 	})
 }
+
+// A piece of a body that reads like a refusal of net/http's is no such refusal.
+func TestBodiesAreNotReworded(t *testing.T) {
+	for _, piece := range []string{
+		`HTTP/1.1 505 is what the old proxy says","members":[{"value":"1"}]}`, `HTTP/1.1 400 Bad Request: see the wiki"}`,
+	} {
+		ours, theirs := net.Pipe()
+		conn := daemon.Watched(ours)
+		go func() {
+			io.WriteString(conn, piece)
+			conn.Close()
+		}()
+		if got, err := io.ReadAll(theirs); err != nil || string(got) != piece {
+			t.Errorf("%q (%v), want %q", got, err, piece)
+		}
+	}
+}
