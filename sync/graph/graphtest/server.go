@@ -134,7 +134,7 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	c := s.newCall(r)
 	a := s.answer(c)
-	status := s.write(w, c, a)
+	status, rest := s.write(w, c, a)
 	if status == brokenLine {
 		defer panic(http.ErrAbortHandler)
 		status = a.status
@@ -143,14 +143,18 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	c.enter(a, status, time.Since(began))
+	if len(rest) > 0 {
+		_, _ = w.Write(rest) // a client that went away is no concern of ours
+	}
 }
 
 // brokenLine is the status of an answer whose connection must be cut.
 const brokenLine = -1
 
 // write sends an answer, compressed when the client takes it, with the faults
-// of the line.
-func (s *Server) write(w http.ResponseWriter, c *call, a *answer) int {
+// of the line. It leaves the rest to be written once the journal has the request:
+// whoever has read an answer finds it there.
+func (s *Server) write(w http.ResponseWriter, c *call, a *answer) (status int, rest []byte) {
 	h := w.Header()
 	for k, v := range a.header {
 		h[k] = v
@@ -159,7 +163,7 @@ func (s *Server) write(w http.ResponseWriter, c *call, a *answer) int {
 	h.Set("Content-Type", a.contentType)
 	if a.line != nil && a.line.Kind == FaultReset && a.line.Moment == BeforeBody {
 		breakEarly(w)
-		return brokenLine
+		return brokenLine, nil
 	}
 	body := a.body
 	if a.line != nil && a.line.Kind == FaultTruncated {
@@ -186,7 +190,7 @@ func breakEarly(w http.ResponseWriter) {
 	}
 }
 
-func (s *Server) send(w http.ResponseWriter, ctx context.Context, a *answer, body []byte) int {
+func (s *Server) send(w http.ResponseWriter, ctx context.Context, a *answer, body []byte) (status int, rest []byte) {
 	switch {
 	case a.line != nil && a.line.Kind == FaultReset:
 		if a.line.Moment == WithinBody {
@@ -196,16 +200,18 @@ func (s *Server) send(w http.ResponseWriter, ctx context.Context, a *answer, bod
 		w.WriteHeader(a.status)
 		_, _ = w.Write(body)
 		_ = http.NewResponseController(w).Flush()
-		return brokenLine
+		return brokenLine, nil
 	case a.line != nil && a.line.Kind == FaultSlow:
 		w.WriteHeader(a.status)
 		drip(w, ctx, body, a.line.Wait)
 	default:
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		w.WriteHeader(a.status)
-		_, _ = w.Write(body) // a client that went away is no concern of ours
+		last := max(len(body)-1, 0)
+		_, _ = w.Write(body[:last]) // a client that went away is no concern of ours
+		rest = body[last:]
 	}
-	return a.status
+	return a.status, rest
 }
 
 // drip writes body in 16 pieces.
