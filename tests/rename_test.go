@@ -13,6 +13,14 @@ import (
 	"scimbridge/sync/graph/graphtest"
 )
 
+// wants has a client be served a list with just these versions, by id.
+func (c limited) wants(when, kind string, versions map[string]string) {
+	c.b.t.Helper()
+	if got := c.versions(kind); !maps.Equal(got, versions) {
+		c.b.t.Errorf("%s: %d %s are served, or with other versions; want %d", when, len(got), kind, len(versions))
+	}
+}
+
 // versions gives everybody in a list by id, with meta.version.
 func (c limited) versions(kind string) map[string]string {
 	c.b.t.Helper()
@@ -96,15 +104,9 @@ func TestSourceIsRenamed(t *testing.T) {
 	twoUsers := two.versions("Users")
 	same := func(when string) {
 		t.Helper()
-		if got := all.versions("Users"); !maps.Equal(got, users) {
-			t.Errorf("%s: %d users are served, or with other versions; want %d", when, len(got), len(users))
-		}
-		if got := all.versions("Groups"); !maps.Equal(got, groups) {
-			t.Errorf("%s: %d groups are served, or with other versions; want %d", when, len(got), len(groups))
-		}
-		if got := two.versions("Users"); !maps.Equal(got, twoUsers) {
-			t.Errorf("%s: two sees %d users, want %d", when, len(got), len(twoUsers))
-		}
+		all.wants(when, "Users", users)
+		all.wants(when, "Groups", groups)
+		two.wants(when+", for two", "Users", twoUsers)
 		if got := len(fab.versions("Users")); got != fabrikam.UserCount() {
 			t.Errorf("%s: fab sees %d users", when, got)
 		}
@@ -224,12 +226,8 @@ func TestSourceIsRenamedWithItsTenant(t *testing.T) {
 	users, twoUsers := all.versions("Users"), two.versions("Users")
 	same := func(when string) {
 		t.Helper()
-		if got := all.versions("Users"); !maps.Equal(got, users) {
-			t.Errorf("%s: %d users are served, or with other versions; want %d", when, len(got), len(users))
-		}
-		if got := two.versions("Users"); !maps.Equal(got, twoUsers) {
-			t.Errorf("%s: two sees %d users, want %d", when, len(got), len(twoUsers))
-		}
+		all.wants(when, "Users", users)
+		two.wants(when+", for two", "Users", twoUsers)
 		b.wantHeld("")
 	}
 	for _, next := range []struct{ name, formerly, tenant string }{

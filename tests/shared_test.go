@@ -36,12 +36,8 @@ func TestTwoSourcesOfOneTenant(t *testing.T) {
 	}
 	same := func(when string) {
 		t.Helper()
-		if got := all.versions("Users"); !maps.Equal(got, users) {
-			t.Errorf("%s: %d users are served, or with other versions; want %d", when, len(got), len(users))
-		}
-		if got := all.versions("Groups"); !maps.Equal(got, groups) {
-			t.Errorf("%s: %d groups are served, or with other versions; want %d", when, len(got), len(groups))
-		}
+		all.wants(when, "Users", users)
+		all.wants(when, "Groups", groups)
 	}
 	same("with a second source")
 	if page := all.page(`/Users?filter=nickName+pr`, ""); page.TotalResults != 0 {

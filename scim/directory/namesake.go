@@ -18,7 +18,7 @@ func (d *Draft) Yield() []string {
 		}
 	}
 	for r := range d.base.Detached(User) {
-		if _, drafted := d.byID.Find(r.ID()); drafted {
+		if d.byID.Has(r.ID()) {
 			continue
 		}
 		if name := r.UserName(); name != "" {

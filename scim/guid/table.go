@@ -103,6 +103,13 @@ func (t *Table[N]) Find(id string) (n N, ok bool) {
 	return N(s.n - 1), s.n != 0
 }
 
+// Has says whether an id has a number: where they are all that counts, the table is a
+// set.
+func (t *Table[N]) Has(id string) bool {
+	_, ok := t.Find(id)
+	return ok
+}
+
 // All gives the ids with their numbers, in no order. The table must not change
 // meanwhile.
 func (t *Table[N]) All() iter.Seq2[string, N] {

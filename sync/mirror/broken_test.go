@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scimbridge/sync/graph"
+	"scimbridge/sync/graph/graphtest"
 	"scimbridge/sync/mirror"
 	"scimbridge/sync/store"
 )
@@ -18,6 +19,17 @@ import (
 type tampering struct {
 	mirror.Source
 	alter func(kind graph.Kind, cursor string, page *graph.Page)
+}
+
+// newTampered gives a world that has read its tenant once, and from now on by way of a
+// source that can tamper with what it reads.
+func newTampered(t *testing.T, tenant *graphtest.Tenant) (*world, *tampering) {
+	t.Helper()
+	w := newWorld(t, tenant, nil)
+	w.round()
+	source := &tampering{Source: w.client}
+	w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+	return w, source
 }
 
 func (s *tampering) Changes(ctx context.Context, kind graph.Kind, cursor string) iter.Seq2[*graph.Page, error] {
@@ -53,11 +65,7 @@ func TestObjectsThatCannotBeUnderstood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tenant, users, _ := company(20)
-				source := &tampering{}
-				w := newWorld(t, tenant, nil)
-				w.round()
-				source.Source = w.client
-				w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+				w, source := newTampered(t, tenant)
 
 				as := ""
 				if known {
@@ -101,11 +109,7 @@ func TestObjectsThatCannotBeUnderstood(t *testing.T) {
 // Of a group that can't be understood it is not known who is in it: nobody leaves it.
 func TestAGroupThatCannotBeUnderstoodKeepsItsMembers(t *testing.T) {
 	tenant, users, group := company(10)
-	source := &tampering{}
-	w := newWorld(t, tenant, nil)
-	w.round()
-	source.Source = w.client
-	w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+	w, source := newTampered(t, tenant)
 	source.breakObject(group, group, "")
 	report := w.refresh(mirror.Options{Full: true}, mirror.Unchanged)
 	if report.Broken == 0 || report.Groups.Removed+report.Edges.Removed > 0 {
@@ -145,11 +149,7 @@ func TestAnIDInCapitalsIsNobody(t *testing.T) {
 func TestAFullReadReplacesAndThenMerges(t *testing.T) {
 	tenant, users, _ := company(10)
 	tenant.UpdateUser(users[3], map[string]any{"jobTitle": "Countess", "givenName": "Ada"})
-	source := &tampering{}
-	w := newWorld(t, tenant, nil)
-	w.round()
-	source.Source = w.client
-	w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+	w, source := newTampered(t, tenant)
 	source.alter = func(k graph.Kind, cursor string, page *graph.Page) {
 		for i := range page.Changes {
 			if c := &page.Changes[i]; k == graph.Users && cursor == "" && c.ID == users[3] {
@@ -174,11 +174,7 @@ func TestAFullReadReplacesAndThenMerges(t *testing.T) {
 // the first.
 func TestAnIDInCapitalsConfirmsNobody(t *testing.T) {
 	tenant, users, _ := company(20)
-	source := &tampering{}
-	w := newWorld(t, tenant, nil)
-	w.round()
-	source.Source = w.client
-	w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+	w, source := newTampered(t, tenant)
 	reads, capitals := 0, strings.ToUpper(users[3])
 	source.alter = func(k graph.Kind, cursor string, page *graph.Page) {
 		if k != graph.Users || cursor != "" {

@@ -34,8 +34,8 @@ func newDecider(ctx context.Context, scope *Scope, s store.Store, source string)
 }
 
 // everybody prepares for a pass over everybody: what is asked for upwards, one
-// by one, is read downwards once.
-// What it learns is kept in a place until the decider is closed.
+// by one, is read downwards once. What it learns is kept in a place until the decider
+// is closed.
 func (d *decider) everybody(lists bulk.Place) error {
 	if len(d.roots) > 0 {
 		d.members = guid.NewTable[int32](lists, 0)
@@ -182,7 +182,7 @@ func (d *decider) memberRule(id string) (RuleResult, error) {
 	}
 	var member bool
 	if d.members != nil {
-		_, member = d.members.Find(id)
+		member = d.members.Has(id)
 	} else {
 		direct, err := d.groups.direct(id)
 		if err != nil {
@@ -251,7 +251,7 @@ func (d *decider) assignedRule(id string) (RuleResult, error) {
 	}
 	var is bool
 	if d.assigned != nil {
-		_, is = d.assigned.Find(id)
+		is = d.assigned.Has(id)
 	} else {
 		direct, err := d.groups.direct(id)
 		if err != nil {

@@ -351,11 +351,7 @@ func TestGroupsThatWereOffAreReadBeforeTheyAreServed(t *testing.T) {
 func TestAHoldOfAFullReadIsDoubted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant, users, _ := company(40)
-		source := &tampering{}
-		w := newWorld(t, tenant, nil)
-		w.round()
-		source.Source = w.client
-		w.configure(func(cfg *mirror.Config) { cfg.Graph = source })
+		w, source := newTampered(t, tenant)
 		hidden := users[10:25]
 		source.alter = func(_ graph.Kind, cursor string, page *graph.Page) {
 			page.Changes = slices.DeleteFunc(page.Changes, func(c graph.Change) bool { return cursor == "" && slices.Contains(hidden, c.ID) })

@@ -329,7 +329,7 @@ func (r *renderer) dropStrangeMembersOf(res directory.Resource) error {
 		if err := json.Unmarshal(element, &member); err != nil {
 			return fmt.Errorf("reading the members of group %s: %w", res.ID(), err)
 		}
-		if _, is := members.Find(member.Value); !is {
+		if !members.Has(member.Value) {
 			r.draft.Leave(res.ID(), member.Value)
 		}
 	}

@@ -199,8 +199,7 @@ func (r *renderer) dropStrangers() {
 	v := directory.NewView(r.current)
 	for t := range directory.Type(directory.NumTypes) {
 		for i := range v.Len(t) {
-			id := v.At(t, i).ID()
-			if _, served := r.served.Find(id); !served {
+			if id := v.At(t, i).ID(); !r.served.Has(id) {
 				r.draft.Remove(id)
 			}
 		}

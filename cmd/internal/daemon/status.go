@@ -115,11 +115,11 @@ func (e *endpoint) status() admin.EndpointStatus {
 
 // sourceStatus tells how the sources are. looked tells that somebody looks at it.
 func (d *Daemon) sourceStatus(looked bool) (all []admin.SourceStatus) {
-	sources := d.gen.Load().sources
+	sources, everyShared := d.gen.Load().sources, d.library.View().Shared()
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		_, settling := d.consent.Verifying(name)
 		st := sources[name].status(settling, looked)
-		for _, shared := range d.library.View().Shared() {
+		for _, shared := range everyShared {
 			if shared.Source == name {
 				st.Shared = append(st.Shared, admin.SharedIDs{ShownOf: shared.By, Users: shared.Counts[directory.User], Groups: shared.Counts[directory.Group]})
 			}
